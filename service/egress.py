@@ -1,0 +1,247 @@
+"""The only place that opens outgoing connections.
+
+Every connection goes through one guard: at the moment the socket is made, the very address that is about to be
+connected is judged, so that neither a name that resolves differently the second time nor a literal address gets past.
+No redirects, no proxies from the environment, no cookies, answers read to a cap, a deadline over everything.
+
+NotSent   the request provably never reached the other side: it may be sent again
+Lost      it may have arrived, and nobody knows what became of it
+
+Gateways are spoken to through httpx over aiohttp's connector, deliveries go through aiohttp itself (its pool does not
+scan all connections for each request). httpx-aiohttp maps "the server hung up after reading" to httpx.ConnectTimeout,
+because the one aiohttp class is the parent of the other: so the aiohttp cause decides here, never the httpx class.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from service.errors import invalid
+from service.wire import HttpAnswer, HttpRequest
+
+CONNECT_S = 10
+KEEP_ALIVE_S = 60
+CONNECTIONS = 1_000
+
+Network = IPv4Network | IPv6Network
+
+# What IANA's special-purpose registries call not globally reachable, and multicast. For IPv6 the one global block is
+# named instead, less its special parts: Python's is_global says True to NAT64, 6to4 and others.
+_CLOSED_V4 = tuple(
+    IPv4Network(block)
+    for block in (
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+        *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15"),
+        *("198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
+    )
+)
+_OPEN_V6 = IPv6Network("2000::/3")
+_CLOSED_V6 = tuple(IPv6Network(block) for block in ["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"])
+
+
+class NotSent(Exception):
+    """The request never reached the other side."""
+
+
+class Lost(Exception):
+    """The request may have reached the other side; its answer did not reach us."""
+
+
+class _Closed(OSError):
+    """An address that the guard does not let through."""
+
+
+class Guard:
+    """Which addresses may be connected to: the public ones, and what the operator lists (`allow`)."""
+
+    def __init__(self, allow: Iterable[str] = ()) -> None:
+        self._allow = tuple(ip_network(block) for block in allow)
+
+    def refusal(self, address: str) -> str | None:
+        """Why an address is closed, in words; None when it is open."""
+        ip: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
+        if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
+            ip = ip.ipv4_mapped
+        if any(ip in block for block in self._allow if block.version == ip.version):
+            return None
+        if isinstance(ip, IPv4Address):
+            closed = any(ip in block for block in _CLOSED_V4)
+        else:
+            closed = ip not in _OPEN_V6 or any(ip in block for block in _CLOSED_V6)
+        if closed:
+            return f"{ip} is not a public address; list it in egress.allow if you trust it"
+        return None
+
+    def socket(self, info: tuple[Any, ...]) -> socket.socket:
+        """The socket for an address about to be connected; an OSError when it is closed."""
+        family, kind, protocol, _, address = info
+        refusal = self.refusal(address[0])
+        if refusal is not None:
+            raise _Closed(refusal)
+        made = socket.socket(family, kind, protocol)
+        made.setblocking(False)
+        return made
+
+    async def vet(self, url: str, field: str) -> None:
+        """Refuse, by a Problem with the reason, a URL that we would never be able to send to."""
+        host, port = read_target(url, field)
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise invalid(field, f"the host {host} cannot be resolved ({error})") from error
+        for info in found:
+            refusal = self.refusal(str(info[4][0]))
+            if refusal is not None:
+                raise invalid(field, refusal)
+
+
+def read_target(url: str, field: str) -> tuple[str, int]:
+    """(host, port) of a URL that we may be asked to send to; a Problem with the reason when it is none."""
+    if len(url) > 2048 or any(ord(letter) <= 32 or ord(letter) == 127 for letter in url):
+        raise invalid(field, "must be a URL of at most 2048 characters without blanks or control characters")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise invalid(field, f"is not a valid URL: {error}") from error
+    if parts.scheme not in ("http", "https"):
+        raise invalid(field, "must start with https:// or http://")
+    if not parts.hostname:
+        raise invalid(field, "has no host")
+    if parts.username is not None or parts.password is not None:
+        raise invalid(field, "must not carry a user name or password")
+    if port == 0:
+        raise invalid(field, "must not use port 0")
+    return parts.hostname, port or (443 if parts.scheme == "https" else 80)
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """The opened clients. Make one with `open_egress`."""
+
+    guard: Guard
+    _gateways: httpx.AsyncClient
+    _creates: httpx.AsyncClient
+    _deliveries: aiohttp.ClientSession
+
+    async def ask(self, request: HttpRequest, *, timeout_ms: int, cap: int, fresh: bool = False) -> HttpAnswer:
+        """One request to a gateway; NotSent or Lost when no whole answer came.
+
+        fresh: over a connection of its own, so that a connection that the other side has closed in the meantime
+        cannot raise the question whether a create has arrived.
+        """
+        client = self._creates if fresh else self._gateways
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                return await _ask(client, request, timeout_ms / 1000, cap)
+        except TimeoutError as error:
+            raise Lost(f"no answer within {timeout_ms / 1000:g} s") from error
+        except httpx.HTTPError as error:
+            raise _judged(error.__cause__ or error) from error
+        except (aiohttp.ClientError, OSError, httpx.InvalidURL) as error:
+            raise _judged(error) from error
+
+    async def deliver(self, request: HttpRequest, *, timeout_ms: int, cap: int) -> HttpAnswer:
+        """One request to a subscriber; what lies beyond the cap of its answer is dropped unread."""
+        timeout = aiohttp.ClientTimeout(total=timeout_ms / 1000, sock_connect=min(CONNECT_S, timeout_ms / 1000))
+        try:
+            async with self._deliveries.request(
+                request.method,
+                request.url,
+                data=request.body,
+                headers=request.headers,
+                allow_redirects=False,
+                timeout=timeout,
+            ) as response:
+                body = await _read_to(response.content, cap)
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return HttpAnswer(status=response.status, headers=headers, body=body)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise _judged(error) from error
+
+
+@asynccontextmanager
+async def open_egress(guard: Guard, user_agent: str) -> AsyncIterator[Egress]:
+    """The clients, open for as long as the block lasts."""
+    agent = {"user-agent": user_agent}
+    async with (
+        _session(guard, {}) as gateway_session,
+        _session(guard, {}, force_close=True) as create_session,
+        _session(guard, agent) as delivery_session,
+        _client(gateway_session, agent) as gateways,
+        _client(create_session, agent) as creates,
+    ):
+        yield Egress(guard, gateways, creates, delivery_session)
+
+
+def _session(guard: Guard, headers: dict[str, str], *, force_close: bool = False) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(
+        limit=CONNECTIONS,
+        socket_factory=guard.socket,
+        force_close=force_close,
+        keepalive_timeout=None if force_close else KEEP_ALIVE_S,
+    )
+    return aiohttp.ClientSession(
+        connector=connector,
+        headers=headers,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+        skip_auto_headers=("content-type",),
+    )
+
+
+def _client(session: aiohttp.ClientSession, headers: dict[str, str]) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        transport=AiohttpTransport(client=session), headers=headers, follow_redirects=False, trust_env=False
+    )
+
+
+async def _ask(client: httpx.AsyncClient, request: HttpRequest, timeout_s: float, cap: int) -> HttpAnswer:
+    timeout = httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s))
+    async with client.stream(
+        request.method, request.url, headers=dict(request.headers), content=request.body or None, timeout=timeout
+    ) as response:
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > cap:
+                raise Lost(f"the answer is longer than {cap} bytes")
+        return HttpAnswer(status=response.status_code, headers=dict(response.headers), body=bytes(body))
+
+
+async def _read_to(stream: aiohttp.StreamReader, cap: int) -> bytes:
+    body = bytearray()
+    while len(body) < cap and (chunk := await stream.read(cap - len(body))):
+        body += chunk
+    return bytes(body)
+
+
+def _judged(error: BaseException) -> NotSent | Lost:
+    """Whether the request can have reached the other side. Only failures to connect prove that it did not."""
+    words = str(error) or type(error).__name__
+    never = (aiohttp.ClientConnectorError, aiohttp.ClientSSLError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+    if isinstance(error, (*never, httpx.InvalidURL, httpx.UnsupportedProtocol)):
+        return NotSent(_in_words(error, words))
+    if isinstance(error, TimeoutError):
+        return Lost("no answer in time")
+    return Lost(words)
+
+
+def _in_words(error: BaseException, words: str) -> str:
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return "the connection could not be opened in time"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"the host {error.host} cannot be resolved"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"cannot connect to {error.host}:{error.port}: {error.os_error}"
+    return words

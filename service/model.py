@@ -1,0 +1,288 @@
+"""The words of the domain as values: task, snapshot, event, subscription, delivery, attempt.
+
+Instants are unix milliseconds (`…_at`), spans milliseconds (`…_ms`). Ids are a prefix and 26 characters that sort by
+time: `task_…`, `evt_…`, `sub_…`, `dlv_…`.
+"""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from service.errors import Problem
+from service.wire import Json
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_id(prefix: str, now: int) -> str:
+    """An id that sorts by time: 48 bits of milliseconds and 80 random ones, in Crockford's base 32 (as a ULID)."""
+    value = now << 80 | secrets.randbits(80)
+    return f"{prefix}_" + "".join(_CROCKFORD[value >> shift & 31] for shift in range(125, -1, -5))
+
+
+def iso(at: int | None) -> str | None:
+    """An instant as RFC 3339 in UTC with milliseconds, as events carry it."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Status(StrEnum):
+    """Where a task stands; the last four are terminal. News of a lower rank is ignored."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+    @property
+    def terminal(self) -> bool:
+        return self.rank == 2
+
+    @property
+    def rank(self) -> int:
+        return {"queued": 0, "running": 1}.get(self.value, 2)
+
+
+TERMINAL = tuple(status for status in Status if status.terminal)
+
+EVENT_TYPES = (
+    "task.accepted",
+    "task.running",
+    *(f"task.{status}" for status in TERMINAL),
+)
+TERMINAL_EVENTS = tuple(f"task.{status}" for status in TERMINAL)
+
+
+class Submission(StrEnum):
+    """How far the create has come on its way into the gateway."""
+
+    UNSENT = "unsent"
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """One input besides the prompt. `type` is image, video or audio; a gateway's own other types keep their `extra`."""
+
+    type: str
+    url: str = ""
+    role: str | None = None
+    extra: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoRequest:
+    """What the caller wants, in no gateway's words. None means: not said.
+
+    duration: seconds, -1 lets the model choose. execution_expires_after: seconds. metadata: the caller's own, never
+    parameters. extra: passed to the gateway as it is. webhook_url: where the caller of this one task wants its end.
+    """
+
+    model: str
+    prompt: str | None = None
+    duration: int | None = None
+    ratio: str | None = None
+    resolution: str | None = None
+    seed: int | None = None
+    camera_fixed: bool | None = None
+    watermark: bool | None = None
+    generate_audio: bool | None = None
+    return_last_frame: bool | None = None
+    service_tier: str | None = None
+    execution_expires_after: int | None = None
+    media: tuple[Media, ...] = ()
+    asset_group_id: str | None = None
+    metadata: Json = field(default_factory=dict)
+    webhook_url: str | None = None
+    extra: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What a gateway says about a task now, by receipt, by callback or when asked.
+
+    status: None when the gateway's `word` is unknown to us. progress: 0 to 100. details: what the gateway says of the
+    result (duration, resolution, ratio, seed …). usage, credits: as the gateway counts. error: why it failed.
+    """
+
+    status: Status | None
+    word: str = ""
+    gateway_task_id: str | None = None
+    progress: int | None = None
+    video_url: str | None = None
+    last_frame_url: str | None = None
+    error: Problem | None = None
+    usage: Json = field(default_factory=dict)
+    details: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A task as the caller of a gateway's API may see it; `id` is the id on that API.
+
+    It is what the server half of every dialect writes from, whoever stands behind: the hub or a sandbox.
+    """
+
+    id: str
+    request: VideoRequest
+    snapshot: Snapshot
+    created_at: int
+    updated_at: int
+    started_at: int | None = None
+    finished_at: int | None = None
+    accepted: bool = True
+
+    @property
+    def status(self) -> Status:
+        return self.snapshot.status or Status.QUEUED
+
+    @property
+    def progress(self) -> int:
+        """0 to 100; guessed from the status when the gateway gives none."""
+        if self.status.terminal:
+            return 100
+        if self.snapshot.progress is not None:
+            return self.snapshot.progress
+        return 50 if self.status is Status.RUNNING else 10 if self.accepted else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One video generation, as stored.
+
+    next_at: when somebody looks at it next; None exactly when it is terminal. deadline_at: when it expires.
+    misses: how many looks in a row brought no answer. hinted_at: when a callback last said "look". callbacks: how many
+    came. settled_by: submit, callback, sweep, cancel or deadline. unknown_word: the last status word nobody knows.
+    when_full: queue or refuse, what to do when the gateway takes no more. lease: who works on it until next_at.
+    """
+
+    id: str
+    owner: str
+    gateway: str
+    dialect: str
+    surface: str
+    request: VideoRequest
+    status: Status
+    submission: Submission
+    when_full: str
+    created_at: int
+    updated_at: int
+    deadline_at: int
+    next_at: int | None
+    gateway_task_id: str | None = None
+    progress: int | None = None
+    result: Json = field(default_factory=dict)
+    error: Problem | None = None
+    accepted_at: int | None = None
+    running_at: int | None = None
+    finished_at: int | None = None
+    looked_at: int | None = None
+    hinted_at: int | None = None
+    misses: int = 0
+    callbacks: int = 0
+    settled_by: str | None = None
+    unknown_word: str | None = None
+    lease: str | None = None
+
+    @property
+    def video_url(self) -> str | None:
+        return self.result.get("video_url")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """An immutable fact about a task. `body` is the canonical JSON envelope: the same bytes for ever."""
+
+    id: str
+    owner: str
+    task_id: str
+    type: str
+    created_at: int
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """Who wants which events, where, in which format. task_id: only that task's (one-shot)."""
+
+    id: str
+    owner: str
+    url: str
+    events: tuple[str, ...]
+    format: str
+    secret: str
+    created_at: int
+    task_id: str | None = None
+    description: str | None = None
+    disabled_at: int | None = None
+    disabled_reason: str | None = None
+
+
+class DeliveryStatus(StrEnum):
+    """pending until a 2xx (delivered), the end of the schedule (exhausted) or of the subscription (cancelled)."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    EXHAUSTED = "exhausted"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One event for one subscription. next_at: when the next attempt is due; None exactly when it is over."""
+
+    id: str
+    owner: str
+    event_id: str
+    event_type: str
+    subscription_id: str
+    status: DeliveryStatus
+    created_at: int
+    next_at: int | None
+    attempts: int = 0
+    finished_at: int | None = None
+    last_status: int | None = None
+    last_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One HTTP request of a delivery. ambiguous: it was sent, and nobody knows whether it was received."""
+
+    delivery_id: str
+    number: int
+    started_at: int
+    duration_ms: int
+    status: int | None
+    error: str | None = None
+    ambiguous: bool = False
+    response: str = ""
+
+
+def request_to_json(request: VideoRequest) -> Json:
+    """The stored and shown form: every field that was said."""
+    body: dict[str, Any] = {}
+    for name in VideoRequest.__dataclass_fields__:
+        value = getattr(request, name)
+        if value not in (None, {}, ()):
+            body[name] = [media_to_json(item) for item in value] if name == "media" else value
+    return body
+
+
+def media_to_json(media: Media) -> Json:
+    return {"type": media.type} | {
+        name: value for name in ("url", "role", "extra") if (value := getattr(media, name)) not in (None, "", {})
+    }
+
+
+def request_from_json(body: Json) -> VideoRequest:
+    """request_to_json, read back."""
+    return VideoRequest(**body | {"media": tuple(Media(**item) for item in body.get("media", ()))})

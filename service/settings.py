@@ -1,0 +1,290 @@
+"""Every setting of Reelhook: its name, type, default and meaning; read from a TOML file with the environment over it.
+
+    database = "reelhook.db"                  REELHOOK_DATABASE
+    [sweep]
+    first_guess = "90s"                       REELHOOK_SWEEP__FIRST_GUESS
+    [gateways.easyrouter]
+    key = "sk-…"                              REELHOOK_GATEWAYS__EASYROUTER__KEY
+
+Spans are written "500ms", "15s", "10m", "2h", "3d"; lists in the environment are separated by commas.
+"""
+
+import os
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, NewType, TypeVar
+
+from service.clock import DAY, HOUR, MINUTE, SECOND
+from service.errors import SettingsError
+
+Span = NewType("Span", int)
+"""Milliseconds, written with a unit."""
+
+UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
+RESERVED = ("v1", "callbacks", "health", "gateways")
+PREFIX = "REELHOOK_"
+
+# Together three days, as the field does it (gateways.md F8.7).
+_RETRIES = tuple(
+    Span(pause)
+    for pause in (
+        *(5 * SECOND, 30 * SECOND, 2 * MINUTE, 10 * MINUTE, 30 * MINUTE),
+        *(2 * HOUR, 6 * HOUR, 12 * HOUR, DAY, DAY + 3 * HOUR),
+    )
+)
+
+S = TypeVar("S")
+
+
+def setting(default: Any, meaning: str, *, low: int | None = None, choices: tuple[str, ...] = ()) -> Any:
+    """A field of a settings class with its documentation."""
+    return field(default=default, metadata={"meaning": meaning, "low": low, "choices": choices})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitSettings:
+    """How creates are sent."""
+
+    wait: Span = setting(Span(10 * SECOND), "How long a native submit waits for the gateway before it answers 202.")
+    timeout: Span = setting(
+        Span(10 * MINUTE),
+        "How long a gateway may take to answer a create; after that the outcome counts as unknown.",
+        low=SECOND,
+    )
+    unclaimed: Span = setting(
+        Span(2 * HOUR),
+        "How long a task of unknown outcome stays open where no callback can ever claim it.",
+        low=SECOND,
+    )
+    body_limit: int = setting(32 * 2**20, "The largest request body that is accepted, in bytes.", low=1024)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepSettings:
+    """How gateways are asked about tasks."""
+
+    first_guess: Span = setting(
+        Span(90 * SECOND), "How long a task usually takes, until five of its kind have been measured.", low=10
+    )
+    timeout: Span = setting(Span(30 * SECOND), "How long a gateway may take to answer a question.", low=10)
+    deadline: Span = setting(
+        Span(2 * DAY), "When a task expires that names no execution_expires_after of its own.", low=SECOND
+    )
+    grace: Span = setting(
+        Span(10 * MINUTE), "How long after its deadline a task may still be settled by the gateway's word.", low=0
+    )
+    result_grace: Span = setting(
+        Span(60 * SECOND), "How long a gateway may say `succeeded` before it shows the result.", low=0
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverySettings:
+    """How subscribers are told."""
+
+    timeout: Span = setting(Span(15 * SECOND), "The total deadline of one attempt.", low=10)
+    concurrency: int = setting(256, "Attempts under way at once, in this process.", low=1)
+    per_subscription: int = setting(16, "Attempts under way at once for one subscription.", low=1)
+    answer_cap: int = setting(64 * 1024, "How much of an answer is read, in bytes.", low=0)
+    retries: tuple[Span, ...] = setting(
+        _RETRIES,
+        "The pauses between attempts, each spread by a fifth; when they are used up the delivery is exhausted.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EgressSettings:
+    """Where outgoing connections may go."""
+
+    allow: tuple[str, ...] = setting(
+        (), "Private networks that gateways and subscribers may be in, such as 127.0.0.0/8 or 192.168.1.20/32."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackSettings:
+    """How callbacks are received."""
+
+    token_lifetime: Span = setting(Span(7 * DAY), "How long the token in a callback URL is good for.", low=SECOND)
+    body_limit: int = setting(256 * 1024, "The largest callback that is accepted, in bytes.", low=1024)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureSettings:
+    """A signature that this gateway's callbacks must carry, besides the token in their URL."""
+
+    scheme: str = setting(MISSING, "How it is made.", choices=("standard-webhooks", "hmac-sha256"))
+    secret: str = setting(MISSING, "The shared secret.")
+    header: str = setting("x-signature", "hmac-sha256: the header that carries it.")
+    encoding: str = setting("hex", "hmac-sha256: how it is spelled.", choices=("hex", "base64"))
+    prefix: str = setting("", "hmac-sha256: what stands before it in the header, such as sha256=.")
+    timestamp_header: str | None = setting(
+        None, "hmac-sha256: the header with the unix seconds that are signed, with a dot, before the body."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """One gateway; the table's name is its name here and in the paths of the compatible API."""
+
+    dialect: str | None = setting(None, "Its language; by default the gateway's name.")
+    base_url: str | None = setting(None, "Its base URL; by default the documented one.")
+    key: str = setting("", "The API key that it knows us by.")
+    surface: str | None = setting(None, "Which of its APIs is spoken to; by default the dialect's first.")
+    models: tuple[str, ...] = setting((), "The models it offers; by default the documented ones, * for any.")
+    default_model: str | None = setting(None, "The model of a native submit that names none.")
+    callbacks: bool | None = setting(
+        None, "Whether it is given a callback URL; by default where its documentation describes callbacks."
+    )
+    trust: str = setting(
+        "verify",
+        "verify: a callback makes Reelhook ask the gateway. trust: a callback's own body settles the task.",
+        choices=("verify", "trust"),
+    )
+    signature: SignatureSettings | None = setting(None, "")
+    min_interval: Span | None = setting(
+        None, "Never ask about one task more often than this; by default what its documentation asks for.", low=1
+    )
+    rate: int = setting(10, "Requests per second, in this process.", low=1)
+    concurrency: int = setting(8, "Questions under way at once, in this process.", low=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything."""
+
+    database: str = setting("reelhook.db", "A SQLite file, or a postgresql:// URL.")
+    host: str = setting("127.0.0.1", "The address to listen on.")
+    port: int = setting(8080, "The port to listen on.", low=0)
+    public_url: str | None = setting(
+        None, "Where gateways reach this service from outside; without it no callback is asked for and all is swept."
+    )
+    secret_key: str | None = setting(
+        None, "Signs callback URLs. By default one is made at the first start and kept in the database."
+    )
+    log_level: str = setting("info", "How much is logged.", choices=("debug", "info", "warning", "error"))
+    submit: SubmitSettings = field(default_factory=SubmitSettings)
+    sweep: SweepSettings = field(default_factory=SweepSettings)
+    deliveries: DeliverySettings = field(default_factory=DeliverySettings)
+    callbacks: CallbackSettings = field(default_factory=CallbackSettings)
+    egress: EgressSettings = field(default_factory=EgressSettings)
+    gateways: Mapping[str, GatewaySettings] = field(default_factory=dict)
+
+
+def read_settings(path: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings from a file and the environment; SettingsError says what is wrong and where.
+
+    path: --config; otherwise REELHOOK_CONFIG, otherwise reelhook.toml when there is one.
+    """
+    environment = os.environ if environment is None else environment
+    tree = _read_file(path, environment.get(PREFIX + "CONFIG"))
+    for name, value in sorted(environment.items()):
+        if name.startswith(PREFIX) and name != PREFIX + "CONFIG":
+            _overlay(tree, name, value)
+    settings = _read_table(Settings, tree, "")
+    for gateway in settings.gateways:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", gateway) or gateway in RESERVED:
+            raise SettingsError(
+                f"gateways.{gateway}: a gateway's name is made of small letters, digits and dashes, "
+                f"and is none of {', '.join(RESERVED)}"
+            )
+    if settings.public_url is not None and not settings.public_url.startswith(("http://", "https://")):
+        raise SettingsError("public_url: must start with https:// or http://")
+    return settings
+
+
+def _read_file(path: Path | None, from_environment: str | None) -> dict[str, Any]:
+    chosen = path or (Path(from_environment) if from_environment else None)
+    if chosen is None and not Path("reelhook.toml").exists():
+        return {}
+    chosen = chosen or Path("reelhook.toml")
+    try:
+        return tomllib.loads(chosen.read_text())
+    except OSError as error:
+        raise SettingsError(f"cannot read {chosen}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{chosen} is not valid TOML: {error}") from error
+
+
+def _overlay(tree: dict[str, Any], name: str, value: str) -> None:
+    *parents, last = [part.lower() for part in name.removeprefix(PREFIX).split("__")]
+    for index, part in enumerate(parents):
+        # an environment variable cannot hold a dash, which a gateway's name may
+        known = part.replace("_", "-") if index == 1 and parents[0] == "gateways" else part
+        tree = tree.setdefault(known, {})
+        if not isinstance(tree, dict):
+            raise SettingsError(f"{name}: {'.'.join(parents)} is not a table")
+    tree[last] = _FromEnvironment(value)
+
+
+class _FromEnvironment(str):
+    """A value that is text only because environment variables are."""
+
+
+def _read_table(kind: type[S], table: Any, where: str) -> S:
+    if not isinstance(table, dict):
+        raise SettingsError(f"{where}: must be a table")
+    known = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
+    hints = typing.get_type_hints(kind)
+    values = {}
+    for name, value in table.items():
+        at = f"{where}.{name}" if where else name
+        if name not in known:
+            raise SettingsError(f"{at}: there is no such setting; known here: {', '.join(known)}")
+        values[name] = _read_value(hints[name], value, at)
+        _check_value(values[name], known[name].metadata, at)
+    for name, item in known.items():
+        if name not in values and item.default is MISSING and item.default_factory is MISSING:
+            raise SettingsError(f"{where}.{name}: is required")
+    return kind(**values)
+
+
+def _read_value(hint: Any, value: Any, at: str) -> Any:
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return _read_value(next(part for part in typing.get_args(hint) if part is not type(None)), value, at)
+    if is_dataclass(hint) and isinstance(hint, type):
+        return _read_table(hint, value, at)
+    if origin is tuple:
+        items = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        if not isinstance(items, list):
+            raise SettingsError(f"{at}: must be a list")
+        return tuple(_read_value(typing.get_args(hint)[0], item, at) for item in items)
+    if origin is not None:  # Mapping[str, X]
+        if not isinstance(value, dict):
+            raise SettingsError(f"{at}: must be a table of tables")
+        return {name: _read_value(typing.get_args(hint)[1], inner, f"{at}.{name}") for name, inner in value.items()}
+    return _read_plain(hint, value, at)
+
+
+def _read_plain(hint: Any, value: Any, at: str) -> Any:
+    if hint is Span:
+        return _read_span(value, at)
+    if isinstance(value, _FromEnvironment) and hint is int and re.fullmatch(r"-?\d+", value):
+        return int(value)
+    if isinstance(value, _FromEnvironment) and hint is bool and value.lower() in ("true", "false", "1", "0"):
+        return value.lower() in ("true", "1")
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        words = {int: "an integer", str: "a string", bool: "true or false"}
+        raise SettingsError(f"{at}: must be {words[hint]}, not {value!r}")
+    return str(value) if hint is str else value
+
+
+def _read_span(value: Any, at: str) -> Span:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", value) if isinstance(value, str) else None
+    if match is None:
+        raise SettingsError(f'{at}: must be a span such as "500ms", "15s", "10m", "2h" or "3d", not {value!r}')
+    return Span(round(float(match[1]) * UNITS[match[2]]))
+
+
+def _check_value(value: Any, metadata: Mapping[str, Any], at: str) -> None:
+    choices, low = metadata.get("choices"), metadata.get("low")
+    if choices and value not in choices:
+        raise SettingsError(f"{at}: must be one of {', '.join(choices)}, not {value!r}")
+    if low is not None and value is not None and value < low:
+        raise SettingsError(f"{at}: must be at least {low}")

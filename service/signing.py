@@ -1,0 +1,127 @@
+"""Signatures: Standard Webhooks for what we send, callback tokens for what we receive, and what gateways may sign.
+
+Sources: Standard Webhooks specification (headers webhook-id, webhook-timestamp, webhook-signature; signed content
+`{id}.{timestamp}.{body}`; secrets `whsec_` + base64), itsdangerous for the tokens.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+SECRET_PREFIX = "whsec_"
+TOLERANCE_MS = 300_000
+
+
+class Forged(Exception):
+    """The signature or token is missing, wrong, too old, or somebody else's."""
+
+
+def new_secret() -> str:
+    """A signing secret: `whsec_` and the standard, padded base64 of 32 random bytes, which every library reads."""
+    return _spell_secret(secrets.token_bytes(32))
+
+
+def owner_secret(secret_key: str, owner: str) -> str:
+    """The secret that signs the one-shot webhooks of an owner's tasks: derived, so that it is stored nowhere."""
+    return _spell_secret(hmac.digest(secret_key.encode(), b"webhook secret of " + owner.encode(), "sha256"))
+
+
+def sign(secret: str, message_id: str, timestamp_s: int, body: bytes) -> Mapping[str, str]:
+    """The three headers of Standard Webhooks v1 for one attempt."""
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp_s),
+        "webhook-signature": "v1," + _signature(secret, message_id, str(timestamp_s), body),
+    }
+
+
+def verify(secret: str, headers: Mapping[str, str], body: bytes, now: int) -> None:
+    """Check Standard Webhooks headers (names in lower case); Forged when any of it is wrong. now: unix ms."""
+    message_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+    _check_age(timestamp, now)
+    expected = _signature(secret, message_id, timestamp, body).encode()
+    given = [part.removeprefix("v1,") for part in headers.get("webhook-signature", "").split() if part[:3] == "v1,"]
+    if not any(hmac.compare_digest(expected, signature.encode()) for signature in given[:10]):
+        raise Forged("no signature of the body matches")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodySignature:
+    """How a gateway, or a proxy in front of it, signs its callbacks.
+
+    scheme: standard-webhooks, or hmac-sha256 of the body. header: where the HMAC stands, after an optional `prefix`
+    such as `sha256=`. encoding: hex or base64. timestamp_header: when given, its value and a dot go before the body.
+    """
+
+    scheme: str
+    secret: str
+    header: str = "x-signature"
+    encoding: str = "hex"
+    prefix: str = ""
+    timestamp_header: str | None = None
+
+    def check(self, headers: Mapping[str, str], body: bytes, now: int) -> None:
+        """Forged unless the body carries the signature. headers: names in lower case."""
+        if self.scheme == "standard-webhooks":
+            return verify(self.secret, headers, body, now)
+        if self.timestamp_header is not None:
+            timestamp = headers.get(self.timestamp_header.lower(), "")
+            _check_age(timestamp, now)
+            body = timestamp.encode() + b"." + body
+        digest = hmac.digest(self.secret.encode(), body, "sha256")
+        expected = digest.hex() if self.encoding == "hex" else base64.b64encode(digest).decode()
+        given = headers.get(self.header.lower(), "").removeprefix(self.prefix).strip()
+        if not hmac.compare_digest(expected.encode(), given.encode()):
+            raise Forged("the signature of the body does not match")
+        return None
+
+
+class CallbackTokens:
+    """The capability in a callback URL: names one task of one gateway, cannot be guessed, and ends some day."""
+
+    def __init__(self, secret_key: str, *, lifetime_ms: int) -> None:
+        self._serializer = URLSafeTimedSerializer(secret_key, salt="reelhook.callback")
+        self._lifetime_s = lifetime_ms // 1000
+
+    def issue(self, gateway: str, task_id: str) -> str:
+        return self._serializer.dumps([gateway, task_id])
+
+    def read(self, gateway: str, token: str) -> str:
+        """The task id; Forged when the token is not ours, too old, or another gateway's."""
+        try:
+            named, task_id = self._serializer.loads(token, max_age=self._lifetime_s)
+        except (BadData, ValueError, TypeError) as error:
+            raise Forged(str(error)) from error
+        if named != gateway:
+            raise Forged("the token belongs to another gateway")
+        return str(task_id)
+
+
+def key_of(secret: str) -> bytes:
+    """The bytes of a `whsec_` secret. ValueError when it is none."""
+    try:
+        return base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"a signing secret is {SECRET_PREFIX} and base64: {error}") from error
+
+
+def _spell_secret(key: bytes) -> str:
+    return SECRET_PREFIX + base64.b64encode(key).decode()
+
+
+def _signature(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
+    content = f"{message_id}.{timestamp}.".encode() + body
+    return base64.b64encode(hmac.digest(key_of(secret), content, hashlib.sha256)).decode()
+
+
+def _check_age(timestamp: str, now: int) -> None:
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 16):
+        raise Forged("the timestamp is missing or no number")
+    if abs(now - int(timestamp) * 1000) > TOLERANCE_MS:
+        raise Forged("the timestamp is too far from now")

@@ -1,0 +1,86 @@
+"""When to try again, when to look again."""
+
+import pytest
+
+from service.clock import HOUR, MINUTE, SECOND
+from service.schedule import back_off, first_look, look_after_hint, next_look, retry_at, usual
+from service.settings import DeliverySettings
+
+RETRIES = DeliverySettings().retries
+
+
+def test_retries_go_on_for_three_days_by_default():
+    assert 71 * HOUR < sum(RETRIES) < 80 * HOUR
+
+
+def test_the_first_retry_comes_after_five_seconds():
+    assert retry_at(1, 1_000, 0.5, None, RETRIES) == 1_000 + 5 * SECOND
+
+
+@pytest.mark.parametrize(("chance", "pause"), [(0.0, 4_000), (1.0, 6_000)])
+def test_a_pause_is_spread_by_a_fifth(chance, pause):
+    assert retry_at(1, 0, chance, None, RETRIES) == pause
+
+
+def test_the_schedule_ends():
+    assert retry_at(len(RETRIES) + 1, 0, 0.5, None, RETRIES) is None
+
+
+def test_retry_after_makes_a_pause_longer():
+    assert retry_at(1, 0, 0.5, 20 * SECOND, RETRIES) == 20 * SECOND
+
+
+def test_retry_after_never_makes_a_pause_shorter():
+    assert retry_at(3, 0, 0.5, 1 * SECOND, RETRIES) == 2 * MINUTE
+
+
+def test_retry_after_is_honoured_up_to_a_day():
+    assert retry_at(1, 0, 0.5, 100 * 24 * HOUR, RETRIES) == 24 * HOUR
+
+
+def test_back_off_doubles():
+    assert [back_off(misses, 1.0) for misses in (1, 2, 3, 4)] == [1_000, 2_000, 4_000, 8_000]
+
+
+def test_back_off_ends_at_five_minutes_however_many_misses():
+    assert back_off(10_000, 1.0) == 5 * MINUTE
+
+
+def test_nothing_is_usual_before_five_have_been_seen():
+    assert usual([1, 2, 3, 4]) is None
+
+
+def test_usual_is_the_time_by_which_nine_in_ten_were_done():
+    assert usual(list(range(100, 0, -1))) == 91
+
+
+def test_a_callback_is_waited_for_longer_than_tasks_usually_take():
+    assert first_look(60 * SECOND, callback_expected=True) > 60 * SECOND
+
+
+def test_without_a_callback_the_first_look_comes_before_tasks_are_usually_done():
+    assert first_look(60 * SECOND, callback_expected=False) < 60 * SECOND
+
+
+def test_looks_are_never_closer_than_the_gateway_allows():
+    assert next_look(100, 1_000, shortest_ms=5_000, callback_expected=False) == 5_000
+
+
+def test_looks_become_rarer_the_longer_a_task_takes():
+    pauses = [
+        next_look(elapsed, MINUTE, shortest_ms=1, callback_expected=False) for elapsed in (MINUTE, HOUR, 10 * HOUR)
+    ]
+    assert pauses == [6 * SECOND, 5 * MINUTE, 5 * MINUTE]
+
+
+@pytest.mark.parametrize(("since_hint", "pause"), [(0, 500), (700, 700), (3_500, 3_500), (40_000, 15_000)])
+def test_after_a_hint_looks_double_their_distance_up_to_fifteen_seconds(since_hint, pause):
+    assert look_after_hint(since_hint, 100) == pause
+
+
+def test_after_a_hint_looks_still_keep_the_distance_that_the_gateway_asks_for():
+    assert look_after_hint(0, 5_000) == 5_000
+
+
+def test_a_hint_is_stale_after_a_minute():
+    assert look_after_hint(MINUTE + 1, 100) is None
