@@ -1,0 +1,62 @@
+-- name: insert_delivery
+INSERT INTO deliveries (
+    id, owner, event_id, event_type, subscription_id, body, status, attempts, created_at, next_at, lease
+) VALUES (
+    :id, :owner, :event_id, :event_type, :subscription_id, :body, 'pending', 0, :now, :next_at, :lease
+);
+
+-- name: due_deliveries
+-- With all that an attempt needs. The lock, or SQLite's one writer, holds them until lease_delivery has its say.
+SELECT
+    d.id, d.event_id, d.event_type, d.subscription_id, d.attempts, d.created_at,
+    COALESCE(d.body, e.body) AS body, s.url, s.format, s.secret
+FROM deliveries d
+JOIN events e ON e.id = d.event_id
+JOIN subscriptions s ON s.id = d.subscription_id
+WHERE d.next_at IS NOT NULL AND d.next_at <= :now
+ORDER BY d.next_at
+LIMIT :limit
+/* skip locked deliveries */;
+
+-- name: lease_delivery
+UPDATE deliveries SET next_at = :until, lease = :lease WHERE id = :id;
+
+-- name: next_delivery
+SELECT MIN(next_at) AS next_at FROM deliveries WHERE next_at IS NOT NULL;
+
+-- name: insert_attempt
+INSERT INTO attempts (delivery_id, number, started_at, duration_ms, status, error, ambiguous, response)
+VALUES (:delivery_id, :number, :started_at, :duration_ms, :status, :error, :ambiguous, :response)
+ON CONFLICT DO NOTHING;
+
+-- name: record_outcome
+-- Fenced by the lease: whoever lost it in the meantime does not overwrite the outcome of the one who has it.
+UPDATE deliveries SET
+    status = :status, attempts = :attempts, last_status = :last_status, last_error = :last_error,
+    finished_at = :finished_at, next_at = :next_at, lease = NULL
+WHERE id = :id AND lease = :lease AND status = 'pending';
+
+-- name: return_delivery
+-- Leased, and not attempted after all: due again at the time given.
+UPDATE deliveries SET next_at = :next_at, lease = NULL WHERE id = :id AND lease = :lease AND status = 'pending';
+
+-- name: cancel_deliveries
+UPDATE deliveries SET status = 'cancelled', finished_at = :now, next_at = NULL, lease = NULL, last_error = :reason
+WHERE subscription_id = :subscription_id AND status = 'pending';
+
+-- name: delivery
+SELECT * FROM deliveries WHERE id = :id AND (owner = :owner OR CAST(:owner AS TEXT) IS NULL);
+
+-- name: attempts
+SELECT * FROM attempts WHERE delivery_id = :delivery_id ORDER BY number;
+
+-- name: deliveries_page
+SELECT * FROM deliveries
+WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
+  AND (status = :status OR CAST(:status AS TEXT) IS NULL)
+  AND (event_id = :event_id OR CAST(:event_id AS TEXT) IS NULL)
+  AND (subscription_id = :subscription_id OR CAST(:subscription_id AS TEXT) IS NULL)
+  AND created_at >= :since AND created_at < :until
+  AND id < :before
+ORDER BY id DESC
+LIMIT :limit;

@@ -1,0 +1,153 @@
+-- name: insert_task
+INSERT INTO tasks (
+    id, owner, gateway, dialect, surface, model, request, when_full, status, submission, result,
+    created_at, updated_at, deadline_at, misses, callbacks, next_at, lease
+) VALUES (
+    :id, :owner, :gateway, :dialect, :surface, :model, :request, :when_full, 'queued', 'sending', '{}',
+    :now, :now, :deadline_at, 0, 0, :next_at, :lease
+);
+
+-- name: insert_idempotency_key
+-- The first of two concurrent submits with one key wins; the other finds its row.
+INSERT INTO idempotency_keys (owner, key, fingerprint, task_id, created_at)
+VALUES (:owner, :key, :fingerprint, :task_id, :now)
+ON CONFLICT (owner, key) DO NOTHING
+RETURNING task_id;
+
+-- name: idempotency_key
+SELECT fingerprint, task_id, answer FROM idempotency_keys WHERE owner = :owner AND key = :key;
+
+-- name: freeze_answer
+-- What the caller was told is what a repeated submit is told: the first answer stays.
+UPDATE idempotency_keys SET answer = :answer WHERE task_id = :task_id AND answer IS NULL;
+
+-- name: prune_idempotency_keys
+DELETE FROM idempotency_keys WHERE created_at < :before;
+
+-- name: task
+-- Read to be changed in the same transaction.
+SELECT * FROM tasks WHERE id = :id /* for update */;
+
+-- name: task_of_owner
+SELECT * FROM tasks WHERE id = :id AND (owner = :owner OR CAST(:owner AS TEXT) IS NULL);
+
+-- name: tasks_page
+-- Newest first; ids sort by time.
+SELECT * FROM tasks
+WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
+  AND (status = :status OR CAST(:status AS TEXT) IS NULL)
+  AND (gateway = :gateway OR CAST(:gateway AS TEXT) IS NULL)
+  AND created_at >= :since AND created_at < :until
+  AND id < :before
+ORDER BY id DESC
+LIMIT :limit;
+
+-- name: accept_task
+-- The gateway's id is worth keeping whatever happened meanwhile: a lease that ran out, a callback that came first.
+UPDATE tasks SET
+    submission = 'accepted', gateway_task_id = :gateway_task_id, accepted_at = :now, updated_at = :now,
+    next_at = CASE WHEN next_at IS NULL THEN NULL WHEN hinted_at IS NULL THEN :next_at ELSE :now END,
+    lease = NULL
+WHERE id = :id AND submission IN ('sending', 'unknown')
+RETURNING *;
+
+-- name: postpone_create
+-- The create provably did not happen: it will be offered again.
+UPDATE tasks SET submission = 'unsent', error = :error, misses = misses + 1,
+    next_at = :next_at, lease = NULL, updated_at = :now
+WHERE id = :id AND submission = 'sending' AND next_at IS NOT NULL
+RETURNING *;
+
+-- name: doubt_create
+-- Nobody knows whether the gateway has the task: it is never sent again.
+UPDATE tasks SET submission = 'unknown', error = :error, next_at = :next_at, deadline_at = :deadline_at,
+    lease = NULL, updated_at = :now
+WHERE id = :id AND submission = 'sending' AND next_at IS NOT NULL
+RETURNING *;
+
+-- name: claim_tasks_to_send
+-- Committed as `sending` before anything is sent, so that a crash leaves a doubt and never a repetition.
+WITH due AS MATERIALIZED (
+    SELECT id FROM tasks
+    WHERE gateway = :gateway AND submission = 'unsent' AND next_at IS NOT NULL AND next_at <= :now
+    ORDER BY next_at LIMIT :limit
+    /* skip locked */
+)
+UPDATE tasks SET submission = 'sending', next_at = :until, lease = :lease
+WHERE id IN (SELECT id FROM due)
+RETURNING *;
+
+-- name: claim_tasks_to_ask
+WITH due AS MATERIALIZED (
+    SELECT id FROM tasks
+    WHERE gateway = :gateway AND submission <> 'unsent' AND next_at IS NOT NULL AND next_at <= :now
+    ORDER BY next_at LIMIT :limit
+    /* skip locked */
+)
+UPDATE tasks SET next_at = :until, lease = :lease
+WHERE id IN (SELECT id FROM due)
+RETURNING *;
+
+-- name: next_to_send
+SELECT MIN(next_at) AS next_at FROM tasks
+WHERE gateway = :gateway AND submission = 'unsent' AND next_at IS NOT NULL;
+
+-- name: next_to_ask
+SELECT MIN(next_at) AS next_at FROM tasks
+WHERE gateway = :gateway AND submission <> 'unsent' AND next_at IS NOT NULL;
+
+-- name: note_look
+-- What a look found short of an end. Fenced by the lease: who lost it has nothing to say. A hint that came while the
+-- gateway was being asked stays due.
+UPDATE tasks SET
+    status = :status, progress = :progress, result = :result, unknown_word = :unknown_word, misses = :misses,
+    running_at = CASE WHEN :status = 'running' AND running_at IS NULL THEN :now ELSE running_at END,
+    looked_at = :now, updated_at = :now, lease = NULL,
+    next_at = CASE WHEN hinted_at > CAST(:started_at AS BIGINT) THEN :hinted_next_at ELSE :next_at END
+WHERE id = :id AND lease = :lease AND next_at IS NOT NULL
+RETURNING *;
+
+-- name: note_news
+-- The same by callback, which holds no lease: only ever forward.
+UPDATE tasks SET
+    status = 'running', running_at = CASE WHEN running_at IS NULL THEN :now ELSE running_at END,
+    progress = :progress, updated_at = :now
+WHERE id = :id AND status = 'queued'
+RETURNING *;
+
+-- name: hint_task
+-- A callback says "look". A task that is being asked about right now keeps its lease; note_look sees the hint.
+UPDATE tasks SET
+    hinted_at = :now,
+    next_at = CASE WHEN lease IS NOT NULL OR submission = 'unsent' OR next_at < :next_at THEN next_at ELSE :next_at END
+WHERE id = :id AND next_at IS NOT NULL
+RETURNING *;
+
+-- name: count_callback
+UPDATE tasks SET callbacks = callbacks + 1 WHERE id = :id RETURNING *;
+
+-- name: settle_task
+-- First writer wins; everybody else changes nothing.
+UPDATE tasks SET
+    status = :status, submission = :submission, gateway_task_id = :gateway_task_id,
+    progress = 100, result = :result, error = :error, settled_by = :settled_by,
+    running_at = CASE WHEN running_at IS NULL AND :status = 'succeeded' THEN :now ELSE running_at END,
+    finished_at = :now, updated_at = :now, next_at = NULL, lease = NULL
+WHERE id = :id AND next_at IS NOT NULL
+RETURNING *;
+
+-- name: insert_callback
+INSERT INTO callbacks (id, task_id, received_at, outcome, body) VALUES (:id, :task_id, :now, :outcome, :body);
+
+-- name: callback_seen
+-- The same bytes again: a gateway's repetition.
+SELECT id FROM callbacks WHERE task_id = :task_id AND body = :body LIMIT 1;
+
+-- name: callbacks_page
+SELECT * FROM callbacks WHERE task_id = :task_id AND id < :before ORDER BY id DESC LIMIT :limit;
+
+-- name: recent_durations
+-- How long tasks of this kind took of late, from accepted to finished.
+SELECT finished_at - accepted_at AS duration_ms FROM tasks
+WHERE gateway = :gateway AND model = :model AND status = 'succeeded' AND accepted_at IS NOT NULL
+ORDER BY finished_at DESC LIMIT :limit;

@@ -1,0 +1,198 @@
+"""SQLite: one thread writes and many transactions share a commit; aiosqlite serves the reads.
+
+WAL with synchronous=FULL: a commit is on disk. The writer takes whatever has queued up during the last commit, runs it
+in one transaction (each part behind a savepoint, so that one's error is not another's), commits, and only then answers
+all of them: that is what makes durable and fast the same thing.
+"""
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import aiosqlite
+
+from service.store.statements import P, Row, Rows, Statement, T, Transaction, migrations, run, statements
+
+log = logging.getLogger("reelhook.store")
+
+SHARED_COMMIT = 500  # transactions; more would only make the first of them wait
+BUSY_MS = 10_000
+CACHED_STATEMENTS = 256
+# Before this release several connections that write and checkpoint could corrupt the file (SQLite's WAL-reset bug);
+# one writing connection per process keeps the odds down, not at nothing.
+SOUND_SINCE = (3, 51, 3)
+
+
+@dataclass(slots=True)
+class _Job:
+    transaction: Transaction[Any]
+    loop: asyncio.AbstractEventLoop
+    answer: "asyncio.Future[Any]"
+    result: Any = None
+    error: BaseException | None = None
+
+
+class SqliteDatabase:
+    """One SQLite file. Open it with `SqliteDatabase.open`, close it with `close`."""
+
+    def __init__(self, writer: sqlite3.Connection, reader: aiosqlite.Connection) -> None:
+        self._writer = writer
+        self._reader = reader
+        # Bounded by its users: each waits for its answer before it asks again.
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._write_for_ever, name="reelhook-sqlite-writer", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    async def open(cls, path: Path) -> "SqliteDatabase":
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer = await asyncio.to_thread(_open_writer, path)
+        reader = await aiosqlite.connect(
+            f"file:{_uri(path)}?mode=ro", uri=True, cached_statements=CACHED_STATEMENTS, isolation_level=None
+        )
+        await reader.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        if sqlite3.sqlite_version_info < SOUND_SINCE:
+            log.info(
+                "sqlite.version version=%s sound_since=3.51.3 note=%r",
+                sqlite3.sqlite_version,
+                "run one process per database file, or PostgreSQL: older SQLite can corrupt a file under several",
+            )
+        return cls(writer, reader)
+
+    async def write(self, transaction: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+        self._jobs.put(_Job(transaction(*args, **kwargs), loop, answer))
+        return await answer
+
+    async def read(self, name: str, /, **params: Any) -> Rows:
+        cursor = await self._reader.execute(statements()[name], params)
+        names = [column[0] for column in cursor.description]
+        rows = await cursor.fetchall()
+        await cursor.close()
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    async def migrate(self) -> list[str]:
+        return await self.write(_migrate)
+
+    async def close(self) -> None:
+        self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+        await self._reader.close()
+        self._writer.close()
+
+    def _write_for_ever(self) -> None:
+        while (first := self._jobs.get()) is not None:
+            batch = [first]
+            ended = self._drain_into(batch)
+            self._commit(batch)
+            _answer(batch)
+            if ended:
+                return
+
+    def _drain_into(self, batch: list[_Job]) -> bool:
+        while len(batch) < SHARED_COMMIT:
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                return False
+            if job is None:
+                return True
+            batch.append(job)
+        return False
+
+    def _commit(self, batch: list[_Job]) -> None:
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            for job in batch:
+                self._run_part(job)
+            self._writer.execute("COMMIT")
+        except BaseException as error:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            for job in batch:
+                job.result, job.error = None, error
+
+    def _run_part(self, job: _Job) -> None:
+        self._writer.execute("SAVEPOINT part")
+        try:
+            job.result = _advance(self._writer, job.transaction)
+        except Exception as error:
+            self._writer.execute("ROLLBACK TO part")
+            job.error = error
+        self._writer.execute("RELEASE part")
+
+
+def _open_writer(path: Path) -> sqlite3.Connection:
+    writer = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=CACHED_STATEMENTS, timeout=BUSY_MS / 1000
+    )
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "temp_store = MEMORY"):
+        writer.execute(f"PRAGMA {pragma}")
+    return writer
+
+
+def _uri(path: Path) -> str:
+    return path.absolute().as_uri().removeprefix("file://")
+
+
+def _advance(connection: sqlite3.Connection, transaction: Transaction[T]) -> T:
+    try:
+        statement = next(transaction)
+        while True:
+            statement = transaction.send(_run(connection, statement))
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+def _run(connection: sqlite3.Connection, statement: Statement) -> Rows:
+    sql = statements().get(statement.name, statement.name)
+    if statement.many is not None:
+        connection.executemany(sql, statement.many)
+        return []
+    cursor = connection.execute(sql, statement.params)
+    if cursor.description is None:
+        return []
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def _answer(batch: list[_Job]) -> None:
+    """One wake-up for each event loop, not one for each job."""
+    for loop in {job.loop for job in batch}:
+        jobs = [job for job in batch if job.loop is loop]
+        try:
+            loop.call_soon_threadsafe(_resolve, jobs)
+        except RuntimeError:
+            log.warning("store.unheard jobs=%d note=%r", len(jobs), "committed, but the event loop is gone")
+
+
+def _resolve(jobs: Iterable[_Job]) -> None:
+    for job in jobs:
+        if job.answer.cancelled():
+            continue
+        if job.error is not None:
+            job.answer.set_exception(job.error)
+        else:
+            job.answer.set_result(job.result)
+
+
+def _migrate() -> Transaction[list[str]]:
+    yield run("CREATE TABLE IF NOT EXISTS migrations (name TEXT NOT NULL PRIMARY KEY)")
+    rows: list[Row] = list((yield run("SELECT name FROM migrations")))
+    known = {row["name"] for row in rows}
+    applied = []
+    for name, parts in migrations():
+        if name not in known:
+            for part in parts:
+                yield run(part)
+            yield run("INSERT INTO migrations (name) VALUES (:name)", name=name)
+            applied.append(name)
+    return applied
