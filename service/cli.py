@@ -1,0 +1,218 @@
+"""The command `reelhook`."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvicorn
+
+from service import __version__
+from service.clock import system_clock
+from service.dialects import DIALECTS
+from service.errors import SettingsError
+from service.keys import insert_key, new_key, revoke_key
+from service.settings import Settings, read_settings
+from service.signing import owner_secret
+from service.web.app import create_app
+from service.wire import dump_text
+from service.wiring import Services, open_database, open_services, read_secret_key
+from service.worker import working
+
+GRACEFUL_S = 30
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except SettingsError as error:
+        print(f"reelhook: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def serve(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Services]:
+        async with open_services(settings) as services:
+            if options.no_worker:
+                yield services
+                await services.tasks.drain(GRACEFUL_S * 1000)
+            else:
+                async with working(services):
+                    yield services
+
+    config = uvicorn.Config(
+        create_app(settings, opened),
+        host=options.host or settings.host,
+        port=settings.port if options.port is None else options.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        http="httptools",
+        lifespan="on",
+        timeout_graceful_shutdown=GRACEFUL_S,
+    )
+    server = uvicorn.Server(config)
+    server.run()
+    return 0 if server.started else 3
+
+
+def work(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+
+    async def until_stopped() -> None:
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopped.set)
+        async with open_services(settings) as services, working(services):
+            logging.getLogger("reelhook.worker").info("worker.started")
+            await stopped.wait()
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(until_stopped())
+    return 0
+
+
+def migrate(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+
+    async def apply() -> list[str]:
+        async with open_database(settings, migrate=False) as database:
+            return await database.migrate()
+
+    applied = asyncio.run(apply())
+    print("\n".join(f"applied {name}" for name in applied) or "nothing to do: the database is up to date")
+    return 0
+
+
+def keys_create(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    key = new_key()
+
+    async def create() -> tuple[str, str]:
+        async with open_database(settings) as database:
+            role = "admin" if options.admin else "owner"
+            key_id = await database.write(insert_key, key, options.owner, role, system_clock())
+            secret_key = await read_secret_key(settings, database)
+            return key_id, owner_secret(secret_key, options.owner)
+
+    key_id, secret = asyncio.run(create())
+    if options.json:
+        print(dump_text({"id": key_id, "owner": options.owner, "api_key": key, "webhook_secret": secret}))
+    else:
+        print(f"API key of {options.owner} (shown once): {key}")
+        print(f"Secret that signs the webhooks of single tasks (webhook_url, callback_url): {secret}")
+    return 0
+
+
+def keys_list(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+
+    async def rows() -> Sequence[object]:
+        async with open_database(settings) as database:
+            return await database.read("keys")
+
+    for row in asyncio.run(rows()):
+        print(dump_text(row))
+    return 0
+
+
+def keys_revoke(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+
+    async def revoke() -> bool:
+        async with open_database(settings) as database:
+            return await database.write(revoke_key, options.id, system_clock())
+
+    if asyncio.run(revoke()):
+        print(f"revoked {options.id}")
+        return 0
+    print(f"reelhook: there is no active key {options.id}; see `reelhook keys list`", file=sys.stderr)
+    return 1
+
+
+def sandbox(options: argparse.Namespace) -> int:
+    from service.web.sandbox import run_sandbox
+
+    raise SystemExit(run_sandbox)
+
+
+def demo(options: argparse.Namespace) -> int:
+    from service.demo import run_demo
+
+    return run_demo(json=options.json, keep=options.keep)
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    settings = read_settings(options.config)
+    logging.basicConfig(
+        level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    for chatty in ("aiosqlite", "httpx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    return settings
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # not on this platform
+        return None
+    return uvloop.new_event_loop
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="reelhook", description="A self-hosted event service for AI-video tasks.")
+    parser.add_argument("--version", action="version", version=f"reelhook {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    configured = argparse.ArgumentParser(add_help=False)
+    configured.add_argument("--config", type=Path, metavar="FILE", help="a TOML file (default: reelhook.toml)")
+
+    command = commands.add_parser("serve", parents=[configured], help="run the service: web and worker in one process")
+    command.add_argument("--no-worker", action="store_true", help="web only; `reelhook worker` runs the loops")
+    command.add_argument("--host", help="overrides the setting")
+    command.add_argument("--port", type=int, help="overrides the setting")
+    command.set_defaults(run=serve)
+
+    command = commands.add_parser("worker", parents=[configured], help="run the loops: sweep, deliver, prune")
+    command.set_defaults(run=work)
+
+    command = commands.add_parser("migrate", parents=[configured], help="bring the database up to date")
+    command.set_defaults(run=migrate)
+
+    keys = commands.add_parser("keys", help="make, list and revoke API keys").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    command = keys.add_parser("create", parents=[configured], help="make a key; it is shown once")
+    command.add_argument("--owner", required=True, help="whose tasks and subscriptions it is for")
+    command.add_argument("--admin", action="store_true", help="may read everybody's")
+    command.add_argument("--json", action="store_true", help="for scripts")
+    command.set_defaults(run=keys_create)
+    command = keys.add_parser("list", parents=[configured], help="list keys, a JSON object a line")
+    command.set_defaults(run=keys_list)
+    command = keys.add_parser("revoke", parents=[configured], help="revoke a key")
+    command.add_argument("id", help="the id that `keys list` shows")
+    command.set_defaults(run=keys_revoke)
+
+    command = commands.add_parser("sandbox", help="run a scripted gateway")
+    command.add_argument("--dialect", required=True, choices=list(DIALECTS))
+    command.add_argument("--port", type=int, default=9000)
+    command.set_defaults(run=sandbox)
+
+    command = commands.add_parser("demo", help="see the whole story on this machine, without an account")
+    command.add_argument("--json", action="store_true", help="one JSON object on the last line")
+    command.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C")
+    command.set_defaults(run=demo)
+    return parser

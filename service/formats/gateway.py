@@ -1,0 +1,43 @@
+"""The gateway's own callback shape, for callers of the compatible API: what their program would have received."""
+
+from service.dialects import DIALECTS
+from service.dialects.shape import Surface
+from service.model import Event, Snapshot, Task, View
+from service.wire import dump_text
+
+
+def render(event: Event, task: Task) -> str:
+    dialect = DIALECTS[task.dialect]
+    return dump_text(dialect.write_callback(view(task, dialect.surface(task.surface))))
+
+
+def view(task: Task, surface: Surface) -> View:
+    """A task as the caller of a gateway's API may see it."""
+    return View(
+        id=public_id(task.id, surface),
+        request=task.request,
+        snapshot=Snapshot(
+            status=task.status,
+            progress=task.progress,
+            video_url=task.video_url,
+            last_frame_url=task.result.get("last_frame_url"),
+            error=task.error,
+            usage=task.result.get("usage", {}),
+            details=task.result.get("details", {}),
+        ),
+        created_at=task.created_at,
+        updated_at=task.updated_at,
+        started_at=task.running_at,
+        finished_at=task.finished_at,
+        accepted=task.accepted_at is not None,
+    )
+
+
+def public_id(task_id: str, surface: Surface) -> str:
+    """Our id, spelled as ids of that gateway are."""
+    return surface.id_prefix + task_id.removeprefix("task_")
+
+
+def task_id(public: str, surface: Surface) -> str:
+    """public_id, read back; what is none is left as it is and will not be found."""
+    return "task_" + public.removeprefix(surface.id_prefix) if public.startswith(surface.id_prefix) else public

@@ -1,0 +1,284 @@
+"""A gateway: a dialect, a base URL, a key and limits; what it answers, told apart by what we do next.
+
+A create ends in one of five ways, and which one it is decides whether it may ever be sent again:
+
+    Accepted   the gateway has the task                                    follow it
+    Refused    the gateway said no                                         tell the caller
+    Busy       the gateway takes no more now (429)                         may be sent again
+    Unsent     the request provably never reached it                       may be sent again
+    Unknown    it may have arrived; the answer was lost, late or a 5xx     never sent again
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote
+
+from service.clock import SECOND, Clock
+from service.dialects import DIALECTS
+from service.dialects.shape import Dialect, Route, Surface
+from service.egress import Egress, Lost, NotSent
+from service.errors import Problem, SettingsError, invalid
+from service.model import Snapshot, VideoRequest
+from service.settings import GatewaySettings
+from service.wire import HttpAnswer, HttpRequest, Json, dumps, loads
+
+log = logging.getLogger("reelhook.gateways")
+
+ANSWER_CAP = 4 * 2**20
+
+# A gateway that answers a create with one of these has read it and said no. 408, 409, 424, 425 and 5xx say nothing of
+# the kind: worldrouter.txt calls 424 "the upstream video provider failed or timed out", and it may have made the task.
+REFUSALS = frozenset(
+    (
+        *("invalid_request", "unsupported_model", "unauthorized", "insufficient_credit", "forbidden", "not_found"),
+        *("method_not_allowed", "too_large", "unsupported_media_type"),
+    )
+)
+BUSY = frozenset(("rate_limited", "too_many_pending"))
+MOST_RETRY_AFTER = 3600 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    problem: Problem
+
+
+CreateOutcome = Accepted | Refused | Busy | Unsent | Unknown
+
+
+class Gateway:
+    """One gateway as the settings describe it."""
+
+    def __init__(
+        self, name: str, settings: GatewaySettings, egress: Egress, clock: Clock, *, callback_base: str | None
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.dialect = _dialect(name, settings)
+        self.surface = _surface(name, self.dialect, settings)
+        self.base_url = _base_url(name, self.dialect, settings)
+        self.models = settings.models or self.dialect.models
+        self.min_interval_ms = settings.min_interval or self.dialect.min_interval_ms
+        wanted = self.dialect.calls_back if settings.callbacks is None else settings.callbacks
+        self.calls_back = wanted and callback_base is not None
+        self._callback_base = callback_base
+        self._egress = egress
+        self._clock = clock
+        self._slots = asyncio.Semaphore(settings.concurrency)
+        self._spacing_ms = SECOND / settings.rate
+        self._next_turn_at = 0.0
+        self.paused_until = 0
+        self.to_ask = asyncio.Event()
+        self.to_send = asyncio.Event()
+
+    def check(self, request: VideoRequest, surface: Surface) -> None:
+        """Refuse, by a Problem in the words of the native API, what this gateway cannot do: before anything is sent."""
+        if "*" not in self.models and request.model not in self.models:
+            known = ", ".join(self.models)
+            raise Problem(
+                "unsupported_model", f"model: {request.model} is not offered by {self.name}; use {known}", "model"
+            )
+        for name in VideoRequest.__dataclass_fields__:
+            said = getattr(request, name) not in (None, (), {})
+            if said and name not in surface.accepts and name not in ("metadata", "webhook_url", "extra"):
+                raise invalid(name, f"{self.dialect.title} has no such parameter; `extra` passes on what is not known")
+        surface.check(request)
+        surface.write_create(request, None)  # refuses an `extra` that collides with a parameter
+
+    async def create(
+        self, request: VideoRequest, surface: Surface, callback_url: str | None, timeout_ms: int
+    ) -> CreateOutcome:
+        """Send a create, once, over a connection of its own."""
+        route = surface.route("create")
+        assert route is not None  # every surface creates
+        body = dumps(surface.write_create(request, callback_url))
+        try:
+            answer = await self._egress.ask(
+                self._request(route, body=body), timeout_ms=timeout_ms, cap=ANSWER_CAP, fresh=True
+            )
+        except NotSent as error:
+            return Unsent(Problem("gateway_unreachable", f"{self.name} cannot be reached: {error}"))
+        except Lost as error:
+            return Unknown(_doubt(self.name, str(error)))
+        return self._judge_create(surface, answer)
+
+    async def look(self, gateway_task_id: str, surface: Surface, timeout_ms: int) -> Snapshot | Problem:
+        """Ask about one task; a Problem when there was no answer to be had, which says nothing about the task."""
+        return await self._ask("get", surface, gateway_task_id, timeout_ms)
+
+    async def cancel(self, gateway_task_id: str, surface: Surface, timeout_ms: int) -> Snapshot | Problem:
+        """Ask to cancel one task."""
+        return await self._ask("cancel", surface, gateway_task_id, timeout_ms)
+
+    def callback_url(self, token: str) -> str | None:
+        return f"{self._callback_base}/callbacks/{self.name}/{token}" if self.calls_back else None
+
+    def wake(self) -> None:
+        """Tell the sweeper that something may have become due here."""
+        self.to_ask.set()
+        self.to_send.set()
+
+    def pause(self, problem: Problem) -> None:
+        """Obey a Retry-After: nothing is claimed for this gateway before it has passed."""
+        if problem.retry_after_ms:
+            pause_ms = min(problem.retry_after_ms, MOST_RETRY_AFTER)
+            self.paused_until = max(self.paused_until, self._clock() + pause_ms)
+
+    async def _ask(self, operation: Any, surface: Surface, task_id: str, timeout_ms: int) -> Snapshot | Problem:
+        route = surface.route(operation)
+        assert route is not None  # callers ask for a cancel only where there is one
+        read = surface.read_task if operation == "get" else surface.read_cancelled
+        assert read is not None
+        try:
+            async with self._turn():
+                answer = await self._egress.ask(self._request(route, task_id), timeout_ms=timeout_ms, cap=ANSWER_CAP)
+        except NotSent as error:
+            return Problem("gateway_unreachable", f"{self.name} cannot be reached: {error}")
+        except Lost as error:
+            return Problem("gateway_error", f"{self.name} did not answer: {error}")
+        body = _json(answer)
+        problem = self._problem(answer, body)
+        if problem is not None:
+            self.pause(problem)
+            return problem
+        if not isinstance(body, dict):
+            return Problem(
+                "gateway_error", f"{self.name} did not answer with a JSON object", gateway_status=answer.status
+            )
+        snapshot = read(body)
+        return replace(snapshot, video_url=self.located(snapshot.video_url))
+
+    def _judge_create(self, surface: Surface, answer: HttpAnswer) -> CreateOutcome:
+        body = _json(answer)
+        problem = self._problem(answer, body)
+        if problem is not None:
+            if problem.code in BUSY:
+                self.pause(problem)
+                return Busy(problem)
+            refused = problem.code in REFUSALS and answer.status not in (408, 425)
+            return Refused(problem) if refused else Unknown(_doubt(self.name, problem.message, problem))
+        snapshot = surface.read_receipt(body) if isinstance(body, dict) else None
+        if snapshot is None or snapshot.gateway_task_id is None:
+            return Unknown(_doubt(self.name, f"it answered HTTP {answer.status} without a task id"))
+        return Accepted(snapshot)
+
+    def _problem(self, answer: HttpAnswer, body: Any) -> Problem | None:
+        problem = self.dialect.read_error(answer.status, body)
+        if problem is None and not 200 <= answer.status < 300:
+            problem = Problem("gateway_error", f"{self.name} answered HTTP {answer.status}")
+        if problem is not None:
+            problem.retry_after_ms = _retry_after(answer) or problem.retry_after_ms
+            problem.gateway_status = answer.status
+        return problem
+
+    def located(self, url: str | None) -> str | None:
+        """A result URL may be relative to the gateway (videos.txt: "Has the form /v1/videos/{task_id}/content")."""
+        return self.base_url + url if url is not None and url.startswith("/") else url
+
+    def _request(self, route: Route, task_id: str = "", body: bytes = b"") -> HttpRequest:
+        headers = {"accept": "application/json"}
+        if self.settings.key:
+            headers["authorization"] = f"Bearer {self.settings.key}"
+        if body:
+            headers["content-type"] = "application/json"
+        path = route.path.replace("{id}", quote(task_id, safe=""))
+        return HttpRequest(method=route.method, url=self.base_url + path, headers=headers, body=body)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One of the concurrent questions, at the gateway's rate."""
+        async with self._slots:
+            now = self._clock()
+            starts_at = max(now, self._next_turn_at)
+            self._next_turn_at = starts_at + self._spacing_ms
+            await asyncio.sleep((starts_at - now) / 1000)
+            yield
+
+
+def open_gateways(
+    settings: Mapping[str, GatewaySettings], egress: Egress, clock: Clock, public_url: str | None
+) -> dict[str, Gateway]:
+    """The gateways by name; SettingsError when one cannot be."""
+    base = public_url.rstrip("/") if public_url else None
+    return {name: Gateway(name, each, egress, clock, callback_base=base) for name, each in settings.items()}
+
+
+def find(gateways: Mapping[str, Gateway], name: Any) -> Gateway:
+    """The gateway of that name; a Problem that lists the names otherwise."""
+    if isinstance(name, str) and name in gateways:
+        return gateways[name]
+    raise invalid("gateway", _known(gateways) if name is not None else "is required; " + _known(gateways))
+
+
+def _known(names: Iterable[str]) -> str:
+    listed = ", ".join(names)
+    return f"must be one of {listed}" if listed else "none is configured; add [gateways.NAME] to the settings"
+
+
+def _dialect(name: str, settings: GatewaySettings) -> Dialect:
+    wanted = settings.dialect or name
+    if wanted not in DIALECTS:
+        raise SettingsError(f"gateways.{name}.dialect: must be one of {', '.join(DIALECTS)}, not {wanted!r}")
+    return DIALECTS[wanted]
+
+
+def _surface(name: str, dialect: Dialect, settings: GatewaySettings) -> Surface:
+    known = {surface.name: surface for surface in dialect.surfaces}
+    if settings.surface is not None and settings.surface not in known:
+        raise SettingsError(f"gateways.{name}.surface: must be one of {', '.join(known)}, not {settings.surface!r}")
+    return known[settings.surface] if settings.surface else dialect.surfaces[0]
+
+
+def _base_url(name: str, dialect: Dialect, settings: GatewaySettings) -> str:
+    url = settings.base_url or dialect.base_url
+    if url is None:
+        raise SettingsError(f"gateways.{name}.base_url: is required; the documentation of {dialect.name} names none")
+    if not url.startswith(("http://", "https://")):
+        raise SettingsError(f"gateways.{name}.base_url: must start with https:// or http://, not {url!r}")
+    return url.rstrip("/")
+
+
+def _doubt(name: str, why: str, problem: Problem | None = None) -> Problem:
+    return Problem(
+        "outcome_unknown",
+        f"{name} may have accepted this task: {why}. It is not sent again; a callback may still claim it",
+        gateway_code=problem.gateway_code if problem else None,
+        gateway_status=problem.gateway_status if problem else None,
+    )
+
+
+def _json(answer: HttpAnswer) -> Json | Any:
+    try:
+        return loads(answer.body)
+    except ValueError:
+        return None  # HTML of a proxy, an empty body: the HTTP status speaks for itself
+
+
+def _retry_after(answer: HttpAnswer) -> int | None:
+    """Retry-After in seconds, as milliseconds; its other form, a date, is not used by any of these gateways."""
+    value = answer.headers.get("retry-after", "").strip()
+    return int(value) * SECOND if value.isascii() and value.isdigit() and len(value) < 7 else None

@@ -1,0 +1,104 @@
+"""What news about a task means, and the one place where a task ends.
+
+`settle` is the only function that makes a task terminal. It runs inside one transaction with the event and its
+deliveries, and the first writer wins: whatever mixture of callbacks, looks, cancels and deadlines comes later, in
+however many processes, changes nothing.
+"""
+
+from dataclasses import dataclass
+
+from service.errors import Problem
+from service.events import Publisher
+from service.model import Snapshot, Status, Submission, Task
+from service.store.statements import Transaction
+from service.store.store import Dispatch, error_text, find_task, step
+from service.wire import Json, dump_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How a task ends. by: submit, callback, sweep, cancel or deadline. submission: when the end says more about it."""
+
+    status: Status
+    by: str
+    error: Problem | None = None
+    snapshot: Snapshot | None = None
+    submission: Submission | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    task: Task
+    dispatches: list[Dispatch]
+
+
+def settle(task_id: str, end: End, publisher: Publisher, now: int) -> Transaction[Settled | None]:
+    """Make a task terminal, once, with its event and deliveries; None when it was terminal already."""
+    task = yield from find_task(task_id)
+    if task is None or task.status.terminal:
+        return None
+    snapshot_id = end.snapshot.gateway_task_id if end.snapshot else None
+    settled = yield from step(
+        "settle_task",
+        id=task_id,
+        status=end.status.value,
+        submission=(end.submission or task.submission).value,
+        gateway_task_id=task.gateway_task_id or snapshot_id,
+        result=dump_text(merged(task, end.snapshot)),
+        error=error_text(end.error),
+        settled_by=end.by,
+        now=now,
+    )
+    if settled is None:
+        return None
+    return Settled(settled, (yield from publisher.publish(settled, f"task.{end.status}", now)))
+
+
+def end_of(task: Task, snapshot: Snapshot, by: str, now: int, result_grace_ms: int) -> End | None:
+    """The end that a gateway's word brings; None when it brings none (yet).
+
+    An unknown word ends nothing. A success without its result is waited for: gateways announce it before they show
+    it; one that never shows it has failed, because nobody can be sent a video that is not there.
+    """
+    status = snapshot.status
+    if status is None or not status.terminal:
+        return None
+    if status is not Status.SUCCEEDED:
+        error = snapshot.error or Problem("task_failed", f"the gateway says {snapshot.word or status} and no more")
+        return End(status=status, by=by, error=error, snapshot=snapshot)
+    if snapshot.video_url is not None:
+        return End(status=status, by=by, snapshot=snapshot)
+    if now - task.result.get("announced_at", now) < result_grace_ms:
+        return None
+    error = Problem(
+        "task_failed", "the gateway says that the task succeeded, but shows no video", gateway_code="no_result"
+    )
+    return End(status=Status.FAILED, by=by, error=error, snapshot=snapshot)
+
+
+def merged(task: Task, snapshot: Snapshot | None) -> Json:
+    """What is known of the result after a snapshot: new facts over old ones."""
+    if snapshot is None:
+        return task.result
+    news: Json = {
+        "video_url": snapshot.video_url,
+        "last_frame_url": snapshot.last_frame_url,
+        "usage": snapshot.usage or None,
+        "details": snapshot.details or None,
+    }
+    return task.result | {name: value for name, value in news.items() if value is not None}
+
+
+def moved(task: Task, snapshot: Snapshot) -> Status:
+    """The status after a snapshot that ends nothing: never backwards. A success whose result is not shown yet still
+    runs."""
+    if snapshot.status is None:
+        return task.status
+    seen = Status.RUNNING if snapshot.status.terminal else snapshot.status
+    return max(task.status, seen, key=lambda status: status.rank)
+
+
+def progressed(task: Task, snapshot: Snapshot) -> int | None:
+    """The highest progress seen, short of the end."""
+    seen = [progress for progress in (task.progress, snapshot.progress) if progress is not None]
+    return min(99, max(seen)) if seen else None

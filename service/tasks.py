@@ -1,0 +1,435 @@
+"""Tasks: submit them, receive what gateways call back, cancel them.
+
+A task is committed before its create is sent, and the create is sent again only when it provably never reached the
+gateway or was turned away as one too many; every other doubt stays a doubt (`submission = unknown`).
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from service.clock import SECOND, Clock
+from service.dialects.shape import Surface
+from service.egress import Guard
+from service.errors import Problem
+from service.events import Publisher
+from service.gateways import Accepted, Busy, CreateOutcome, Gateway, Refused, Unknown, Unsent
+from service.model import (
+    TERMINAL_EVENTS,
+    Snapshot,
+    Status,
+    Submission,
+    Subscription,
+    Task,
+    VideoRequest,
+    new_id,
+    request_to_json,
+)
+from service.pace import Pace
+from service.schedule import back_off, first_look
+from service.settings import Settings
+from service.settling import End, Settled, end_of, moved, progressed, settle
+from service.signing import BodySignature, CallbackTokens, Forged
+from service.store.statements import Database, Transaction
+from service.store.store import (
+    Callback,
+    Dispatch,
+    IdempotencyKey,
+    Reads,
+    Replay,
+    callback_seen,
+    error_text,
+    find_task,
+    freeze_answer,
+    insert_callback,
+    insert_task,
+    step,
+)
+from service.wire import dumps, read_object
+
+log = logging.getLogger("reelhook.tasks")
+
+LEASE_MARGIN_MS = 60 * SECOND
+CALLBACKS_KEPT = 100  # of one task; more are acknowledged and counted, so that a leaked URL cannot fill the disk
+EXECUTION_DEADLINE_MOST_S = 30 * 86_400
+MOST_WAIT_TO_SEND_MS = 60 * SECOND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A submit: what is wanted, by whom, of which gateway. webhook: how the caller of this one task is told."""
+
+    owner: str
+    gateway: Gateway
+    surface: Surface
+    request: VideoRequest
+    when_full: str
+    webhook_format: str
+    webhook_secret: str
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A stored task, as its caller is told about it. replayed: the idempotency key was known."""
+
+    task: Task
+    replayed: bool = False
+
+
+class Tasks:
+    """The hub of tasks. `hand_over` takes fresh deliveries to this process's senders."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        reads: Reads,
+        gateways: Mapping[str, Gateway],
+        guard: Guard,
+        pace: Pace,
+        tokens: CallbackTokens,
+        publisher: Publisher,
+        settings: Settings,
+        clock: Clock,
+        chance: Callable[[], float],
+        hand_over: Callable[[list[Dispatch]], None],
+    ) -> None:
+        self._database = database
+        self._reads = reads
+        self._gateways = gateways
+        self._guard = guard
+        self._pace = pace
+        self._tokens = tokens
+        self._publisher = publisher
+        self._settings = settings
+        self._clock = clock
+        self._chance = chance
+        self._hand_over = hand_over
+        self._sending: dict[str, asyncio.Task[Task]] = {}
+
+    # --- submit
+
+    async def submit(self, order: Order, *, wait_ms: int | None) -> Submitted:
+        """Store the task and send its create; the task as it stands when the gateway has answered, or after wait_ms.
+
+        Raises Problem when the request cannot be what the gateway takes, before anything is stored. A gateway's own
+        refusal does not raise: it is the task's error. The create outlives a caller who goes away.
+        """
+        order.gateway.check(order.request, order.surface)
+        if order.request.webhook_url is not None:
+            await self._guard.vet(order.request.webhook_url, "webhook_url")
+        task = self._new_task(order)
+        key = (
+            IdempotencyKey(key=order.idempotency_key, fingerprint=_fingerprint(order))
+            if order.idempotency_key
+            else None
+        )
+        replay = await self._database.write(insert_task, task, key, _one_shot(order, task))
+        if replay is not None:
+            return await self._replay(replay, key, order.owner, wait_ms)
+        log.info("task.stored task=%s gateway=%s owner=%s", task.id, task.gateway, task.owner)
+        return Submitted(await self._within(self._start(task), task, wait_ms))
+
+    async def send(self, task: Task) -> Task:
+        """Send the create of a task that is committed as `sending`, and record what came of it."""
+        gateway = self._gateways[task.gateway]
+        surface = gateway.dialect.surface(task.surface)
+        url = gateway.callback_url(self._tokens.issue(gateway.name, task.id))
+        outcome = await gateway.create(task.request, surface, url, self._settings.submit.timeout)
+        return await asyncio.shield(self._record_create(task, gateway, outcome))
+
+    async def drain(self, timeout_ms: int) -> None:
+        """Wait for the creates under way."""
+        if self._sending:
+            await asyncio.wait(list(self._sending.values()), timeout=timeout_ms / 1000)
+
+    def _start(self, task: Task) -> asyncio.Task[Task]:
+        sending = asyncio.create_task(self.send(task), name=f"create {task.id}")
+        self._sending[task.id] = sending
+        sending.add_done_callback(lambda done: self._sent(task.id, done))
+        return sending
+
+    def _sent(self, task_id: str, done: "asyncio.Task[Task]") -> None:
+        self._sending.pop(task_id, None)
+        if not done.cancelled() and (error := done.exception()) is not None:
+            log.error("task.create_unrecorded task=%s error=%r", task_id, error)
+
+    async def _within(self, sending: "asyncio.Task[Task]", task: Task, wait_ms: int | None) -> Task:
+        done, _ = await asyncio.wait({sending}, timeout=None if wait_ms is None else wait_ms / 1000)
+        return sending.result() if done else task
+
+    async def _replay(self, replay: Replay, key: IdempotencyKey | None, owner: str, wait_ms: int | None) -> Submitted:
+        if key is None or key.fingerprint != replay.fingerprint:
+            raise Problem(
+                "idempotency_conflict",
+                "Idempotency-Key: this key was used for another request; use a new key for a new request",
+                field="Idempotency-Key",
+            )
+        if replay.answer is not None:
+            return Submitted(replay.answer, replayed=True)
+        task = await self._reads.task(replay.task_id, owner)
+        if task is None:
+            raise Problem("internal", "the task of this Idempotency-Key cannot be read")
+        sending = self._sending.get(task.id)
+        return Submitted(await self._within(sending, task, wait_ms) if sending else task, replayed=True)
+
+    def _new_task(self, order: Order) -> Task:
+        now = self._clock()
+        expires_s = order.request.execution_expires_after
+        lifetime_ms = min(expires_s, EXECUTION_DEADLINE_MOST_S) * SECOND if expires_s else self._settings.sweep.deadline
+        return Task(
+            id=new_id("task", now),
+            owner=order.owner,
+            gateway=order.gateway.name,
+            dialect=order.gateway.dialect.name,
+            surface=order.surface.name,
+            request=order.request,
+            status=Status.QUEUED,
+            submission=Submission.SENDING,
+            when_full=order.when_full,
+            created_at=now,
+            updated_at=now,
+            deadline_at=now + lifetime_ms,
+            next_at=now + self._settings.submit.timeout + LEASE_MARGIN_MS,
+            lease=new_id("lease", now),
+        )
+
+    async def _record_create(self, task: Task, gateway: Gateway, outcome: CreateOutcome) -> Task:
+        log.info("task.create task=%s gateway=%s outcome=%s", task.id, gateway.name, type(outcome).__name__.lower())
+        now = self._clock()
+        match outcome:
+            case Accepted(snapshot):
+                usual_ms = await self._pace.usual_ms(gateway.name, task.request.model)
+                look_at = now + first_look(usual_ms, callback_expected=gateway.calls_back)
+                next_at = min(task.deadline_at, max(look_at, now + gateway.min_interval_ms))
+                done = await self._database.write(self._accept, task, snapshot, next_at, now)
+                gateway.wake()
+            case Refused(problem):
+                done = await self._database.write(self._refuse, task, problem, now)
+            case Busy(problem) | Unsent(problem) if task.when_full == "refuse":
+                done = await self._database.write(self._refuse, task, problem, now)
+            case Busy(problem) | Unsent(problem):
+                done = await self._database.write(self._postpone, task, problem, now)
+                gateway.wake()
+            case Unknown(problem):
+                deadline_at = self.doubt_deadline(task, gateway, now)
+                done = await self._database.write(doubt, task.id, problem, deadline_at, now)
+        self._hand_over(done.dispatches)
+        return done.task
+
+    def doubt_deadline(self, task: Task, gateway: Gateway, now: int) -> int:
+        """Until when a create of unknown outcome may still be claimed: by its callback, if the gateway sends any."""
+        return task.deadline_at if gateway.calls_back else min(task.deadline_at, now + self._settings.submit.unclaimed)
+
+    def _accept(self, task: Task, snapshot: Snapshot, next_at: int, now: int) -> Transaction[Settled]:
+        accepted = yield from step(
+            "accept_task", id=task.id, gateway_task_id=snapshot.gateway_task_id, next_at=next_at, now=now
+        )
+        if accepted is None:
+            return Settled((yield from _current(task)), [])
+        if accepted.status.terminal:
+            yield from freeze_answer(accepted)
+            return Settled(accepted, [])
+        dispatches = yield from self._publisher.publish(accepted, "task.accepted", now)
+        if moved(accepted, snapshot) is Status.RUNNING:
+            running = yield from self._note_running(accepted, snapshot, now)
+            accepted, dispatches = running.task, dispatches + running.dispatches
+        yield from freeze_answer(accepted)
+        return Settled(accepted, dispatches)
+
+    def _refuse(self, task: Task, problem: Problem, now: int) -> Transaction[Settled]:
+        end = End(status=Status.FAILED, by="submit", error=problem, submission=Submission.REFUSED)
+        settled = yield from settle(task.id, end, self._publisher, now)
+        if settled is None:
+            return Settled((yield from _current(task)), [])
+        yield from freeze_answer(settled.task)
+        return settled
+
+    def _postpone(self, task: Task, problem: Problem, now: int) -> Transaction[Settled]:
+        pause = max(
+            problem.retry_after_ms or 0, back_off(task.misses + 1, self._chance(), longest=MOST_WAIT_TO_SEND_MS)
+        )
+        next_at = min(task.deadline_at, now + pause)
+        postponed = yield from step("postpone_create", id=task.id, error=error_text(problem), next_at=next_at, now=now)
+        return Settled(postponed or (yield from _current(task)), [])
+
+    def _note_running(self, task: Task, snapshot: Snapshot, now: int) -> Transaction[Settled]:
+        running = yield from step("note_news", id=task.id, progress=progressed(task, snapshot), now=now)
+        if running is None:
+            return Settled(task, [])
+        return Settled(running, (yield from self._publisher.publish(running, "task.running", now)))
+
+    # --- callbacks
+
+    async def receive_callback(self, gateway: Gateway, token: str, headers: Mapping[str, str], body: bytes) -> str:
+        """Take a callback in: what became of it, once that is committed. Forged when it is not to be believed.
+
+        headers: names in lower case.
+        """
+        now = self._clock()
+        task_id = self._tokens.read(gateway.name, token)
+        if gateway.settings.signature is not None:
+            _body_signature(gateway).check(headers, body, now)
+        outcome, dispatches = await self._database.write(self._take_callback, gateway, task_id, body, now)
+        log.info("callback.received task=%s gateway=%s outcome=%s", task_id, gateway.name, outcome)
+        self._hand_over(dispatches)
+        if outcome == "look":
+            gateway.wake()
+        return outcome
+
+    def _take_callback(
+        self, gateway: Gateway, task_id: str, body: bytes, now: int
+    ) -> Transaction[tuple[str, list[Dispatch]]]:
+        task = yield from find_task(task_id)
+        if task is None or task.gateway != gateway.name:
+            raise Forged("the token names no task of this gateway")
+        text = body.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
+        seen = yield from callback_seen(task_id, text)
+        dispatches: list[Dispatch] = []
+        if seen or task.status.terminal:
+            outcome = "duplicate" if seen else "late"
+        else:
+            outcome, dispatches = yield from self._heed(gateway, task, body, now)
+        yield from step("count_callback", id=task_id)
+        if task.callbacks < CALLBACKS_KEPT:
+            callback = Callback(id=new_id("cb", now), task_id=task_id, received_at=now, outcome=outcome, body=text)
+            yield from insert_callback(callback)
+        return outcome, dispatches
+
+    def _heed(self, gateway: Gateway, task: Task, body: bytes, now: int) -> Transaction[tuple[str, list[Dispatch]]]:
+        """What a new callback does. Where the gateway cannot be asked, because its reply with the id was lost, the body
+        is believed without `trust`: it is the only witness there is."""
+        snapshot = _read_callback(gateway, body)
+        if task.submission is Submission.UNKNOWN and snapshot.gateway_task_id is not None:
+            claimed = yield from step(
+                "accept_task", id=task.id, gateway_task_id=snapshot.gateway_task_id, next_at=now, now=now
+            )
+            task = claimed or task
+        believed = gateway.settings.trust == "trust" or task.submission is Submission.UNKNOWN
+        if believed:
+            end = end_of(task, snapshot, "callback", now, self._settings.sweep.result_grace)
+            settled = (yield from settle(task.id, end, self._publisher, now)) if end else None
+            if settled is not None:
+                return "settled", settled.dispatches
+            if snapshot.status is Status.RUNNING:
+                return "noted", (yield from self._note_running(task, snapshot, now)).dispatches
+        due_at = max(now, (task.looked_at or 0) + gateway.min_interval_ms)
+        yield from step("hint_task", id=task.id, next_at=due_at, now=now)
+        return "look", []
+
+    # --- cancel
+
+    async def cancel(self, task: Task) -> Task:
+        """Cancel a task; a Problem `not_cancellable` when that cannot be. To cancel a cancelled one changes nothing."""
+        if task.status is Status.CANCELLED:
+            return task
+        if task.status.terminal:
+            raise Problem("not_cancellable", f"the task has already {task.status}")
+        gateway = self._gateways.get(task.gateway)
+        if task.submission is Submission.UNSENT:
+            settled = await self._database.write(self._cancel_unsent, task.id, self._clock())
+            if settled is None:
+                raise Problem("conflict", "the task is just being sent; try again in a moment")
+            return self._told(settled)
+        if task.gateway_task_id is None or gateway is None:
+            raise Problem(
+                "not_cancellable", "the gateway has not confirmed this task, so it cannot be asked to cancel it"
+            )
+        surface = gateway.dialect.surface(task.surface)
+        if surface.route("cancel") is None:
+            raise Problem("not_cancellable", f"{gateway.dialect.title} offers no way to cancel a task")
+        answer = await gateway.cancel(task.gateway_task_id, surface, self._settings.sweep.timeout)
+        if isinstance(answer, Problem):
+            await self._look_soon(task, gateway)
+            raise answer
+        return await self._cancelled(task, gateway, answer)
+
+    async def _cancelled(self, task: Task, gateway: Gateway, snapshot: Snapshot) -> Task:
+        if snapshot.status is not Status.CANCELLED:
+            await self._look_soon(task, gateway)
+            raise Problem("not_cancellable", f"the gateway says {snapshot.word or 'nothing of a cancellation'}")
+        end = End(status=Status.CANCELLED, by="cancel", error=Problem("cancelled", "cancelled by the caller"))
+        settled = await self._database.write(settle, task.id, end, self._publisher, self._clock())
+        if settled is not None:
+            return self._told(settled)
+        current = await self._reads.task(task.id, None)
+        if current is None or current.status is not Status.CANCELLED:
+            raise Problem("not_cancellable", f"the task has already {current.status if current else 'ended'}")
+        return current
+
+    def _cancel_unsent(self, task_id: str, now: int) -> Transaction[Settled | None]:
+        task = yield from find_task(task_id)
+        if task is None or task.submission is not Submission.UNSENT:
+            return None
+        end = End(status=Status.CANCELLED, by="cancel", error=Problem("cancelled", "cancelled before it was sent"))
+        return (yield from settle(task_id, end, self._publisher, now))
+
+    async def _look_soon(self, task: Task, gateway: Gateway) -> None:
+        now = self._clock()
+        await self._database.write(step, "hint_task", id=task.id, next_at=now, now=now)
+        gateway.wake()
+
+    def _told(self, settled: Settled) -> Task:
+        self._hand_over(settled.dispatches)
+        return settled.task
+
+
+def doubt(task_id: str, problem: Problem, deadline_at: int, now: int) -> Transaction[Settled]:
+    """Note that nobody knows whether the gateway has this task. Nothing to ask about: it is next looked at when its
+    time is up."""
+    task = yield from step(
+        "doubt_create", id=task_id, error=error_text(problem), next_at=deadline_at, deadline_at=deadline_at, now=now
+    )
+    if task is None:
+        task = yield from find_task(task_id)
+    assert task is not None  # tasks are never deleted while they are not over
+    return Settled(task, [])
+
+
+def _current(task: Task) -> Transaction[Task]:
+    return (yield from find_task(task.id)) or task
+
+
+def _fingerprint(order: Order) -> str:
+    content = [order.gateway.name, order.surface.name, order.when_full, request_to_json(order.request)]
+    return hashlib.sha256(dumps(content)).hexdigest()
+
+
+def _one_shot(order: Order, task: Task) -> Subscription | None:
+    if order.request.webhook_url is None:
+        return None
+    return Subscription(
+        id=new_id("sub", task.created_at),
+        owner=order.owner,
+        task_id=task.id,
+        url=order.request.webhook_url,
+        events=TERMINAL_EVENTS,
+        format=order.webhook_format,
+        secret=order.webhook_secret,
+        created_at=task.created_at,
+    )
+
+
+def _read_callback(gateway: Gateway, body: bytes) -> Snapshot:
+    """What a callback says; a body that nobody can read still says "look"."""
+    try:
+        snapshot = gateway.dialect.read_callback(read_object(body))
+    except Problem:
+        return Snapshot(status=None)
+    return replace(snapshot, video_url=gateway.located(snapshot.video_url))
+
+
+def _body_signature(gateway: Gateway) -> BodySignature:
+    signature = gateway.settings.signature
+    assert signature is not None
+    return BodySignature(
+        scheme=signature.scheme,
+        secret=signature.secret,
+        header=signature.header,
+        encoding=signature.encoding,
+        prefix=signature.prefix,
+        timestamp_header=signature.timestamp_header,
+    )

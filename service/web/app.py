@@ -1,0 +1,58 @@
+"""The app: its routes, one lifespan, one table of errors."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from service import __version__
+from service.dialects import DIALECTS
+from service.settings import Settings
+from service.web import api, callbacks
+from service.web.answers import exception_answers, json_answer
+from service.web.compat import HubEngine, gateway_routes
+from service.wiring import Services
+
+OpenServices = Callable[[], AbstractAsyncContextManager[Services]]
+
+
+def create_app(settings: Settings, open_services: OpenServices) -> Starlette:
+    """The web half of the service. open_services: entered at start-up, left at shutdown."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_services() as services:
+            app.state.services = services
+            yield
+
+    dialects = {name: gateway.dialect or name for name, gateway in settings.gateways.items()}
+    return Starlette(
+        routes=[
+            Route("/health", health, methods=["GET"]),
+            *api.ROUTES,
+            *callbacks.ROUTES,
+            *(mount(name, dialect) for name, dialect in dialects.items() if dialect in DIALECTS),
+        ],
+        exception_handlers=exception_answers(dialects),
+        lifespan=lifespan,
+    )
+
+
+def mount(name: str, dialect: str) -> Mount:
+    """The compatible API of one gateway at /{gateway}/…"""
+
+    def engine_of(request: Request) -> HubEngine:
+        services: Services = request.app.state.services
+        return HubEngine(services, services.gateways[name])
+
+    return Mount(f"/{name}", routes=gateway_routes(DIALECTS[dialect], engine_of))
+
+
+async def health(request: Request) -> Response:
+    """200 when the database answers."""
+    services: Services = request.app.state.services
+    await services.database.read("state", name="secret_key")
+    return json_answer({"status": "ok", "version": __version__})

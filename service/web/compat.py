@@ -1,0 +1,139 @@
+"""The API of a gateway, served in its own dialect: by the hub at /{gateway}/…, by a sandbox on a port of its own.
+
+The same routes and the same readers and writers of messages stand in front of two engines; only the engine knows
+whether there is a real hub behind it or a simulator.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from service.dialects.shape import Dialect, Surface
+from service.errors import Problem
+from service.formats.gateway import public_id, task_id, view
+from service.gateways import Gateway
+from service.keys import Caller
+from service.model import Submission, Task, VideoRequest, View
+from service.signing import owner_secret
+from service.tasks import Order
+from service.web.answers import json_answer
+from service.web.requests import idempotency_key, identify, read_json
+from service.wiring import Services
+
+
+class Engine(Protocol):
+    """What stands behind a gateway's API. All of it raises Problem, which the route writes in its dialect."""
+
+    body_limit: int
+
+    async def create(self, request: Request, surface: Surface, wanted: VideoRequest) -> View: ...
+
+    async def get(self, request: Request, surface: Surface, public: str) -> View: ...
+
+    async def cancel(self, request: Request, surface: Surface, public: str) -> View: ...
+
+    async def admit(self, request: Request) -> None:
+        """Refuse a caller without a key before anything of the request is read."""
+        ...
+
+
+def gateway_routes(dialect: Dialect, engine_of: Callable[[Request], Engine]) -> list[Route]:
+    """The routes of all surfaces of a dialect, aliases included."""
+    routes = []
+    for surface in dialect.surfaces:
+        for route in surface.routes:
+            endpoint = _ENDPOINTS[route.operation](surface, engine_of)
+            routes.append(Route(route.path, endpoint, methods=[route.method]))
+    return routes
+
+
+class HubEngine:
+    """The hub behind a gateway's API: callers of that gateway, served by us."""
+
+    def __init__(self, services: Services, gateway: Gateway) -> None:
+        self._services = services
+        self._gateway = gateway
+        self.body_limit = services.settings.submit.body_limit
+
+    async def admit(self, request: Request) -> None:
+        await identify(request, self._services.keys)
+
+    async def create(self, request: Request, surface: Surface, wanted: VideoRequest) -> View:
+        caller = await identify(request, self._services.keys)
+        order = Order(
+            owner=caller.name,
+            gateway=self._gateway,
+            surface=surface,
+            request=wanted,
+            when_full="refuse",
+            webhook_format="gateway",
+            webhook_secret=owner_secret(self._services.secret_key, caller.name),
+            idempotency_key=idempotency_key(request),
+        )
+        submitted = await self._services.tasks.submit(order, wait_ms=None)
+        return self._receipt(submitted.task, surface)
+
+    async def get(self, request: Request, surface: Surface, public: str) -> View:
+        caller = await identify(request, self._services.keys)
+        return view(await self._find(caller, surface, public), surface)
+
+    async def cancel(self, request: Request, surface: Surface, public: str) -> View:
+        caller = await identify(request, self._services.keys)
+        task = await self._find(caller, surface, public)
+        return view(await self._services.tasks.cancel(task), surface)
+
+    async def _find(self, caller: Caller, surface: Surface, public: str) -> Task:
+        task = await self._services.reads.task(task_id(public, surface), caller.owner)
+        if task is None or task.gateway != self._gateway.name:
+            raise Problem("not_found", f"there is no task {public}")
+        return task
+
+    def _receipt(self, task: Task, surface: Surface) -> View:
+        """A stored task whose create went well; the refusal or the doubt otherwise, as a Problem."""
+        if task.submission is Submission.REFUSED and task.error is not None:
+            raise task.error
+        if task.submission is Submission.UNKNOWN and task.error is not None:
+            raise Problem(
+                "outcome_unknown",
+                f"{task.error.message}. Do not send it again: ask about task {public_id(task.id, surface)} instead",
+                gateway_code=task.error.gateway_code,
+                gateway_status=task.error.gateway_status,
+            )
+        return view(task, surface)
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _create(surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoint:
+    async def create(request: Request) -> Response:
+        engine = engine_of(request)
+        await engine.admit(request)
+        wanted = surface.read_create(await read_json(request, engine.body_limit))
+        return json_answer(surface.write_receipt(await engine.create(request, surface, wanted)))
+
+    return create
+
+
+def _get(surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoint:
+    async def get(request: Request) -> Response:
+        return json_answer(
+            surface.write_task(await engine_of(request).get(request, surface, request.path_params["id"]))
+        )
+
+    return get
+
+
+def _cancel(surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoint:
+    async def cancel(request: Request) -> Response:
+        assert surface.write_cancelled is not None  # a route that cancels has its message
+        cancelled = await engine_of(request).cancel(request, surface, request.path_params["id"])
+        return json_answer(surface.write_cancelled(cancelled))
+
+    return cancel
+
+
+_ENDPOINTS = {"create": _create, "get": _get, "cancel": _cancel}

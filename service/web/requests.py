@@ -1,0 +1,107 @@
+"""Requests: who asks, the body within its limit, and the window of a list."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from starlette.requests import ClientDisconnect, Request
+
+from service.errors import Problem, invalid
+from service.keys import Caller, Keys
+from service.store.store import BEFORE_ALL, FOR_EVER, Window
+from service.wire import Json, read_object
+
+PAGE, PAGE_MOST = 50, 200
+KEY_MOST = 255
+
+
+def bearer(request: Request) -> str | None:
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else None
+
+
+async def identify(request: Request, keys: Keys) -> Caller:
+    return await keys.caller(bearer(request))
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body; a Problem when it is longer than the limit, without reading further."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise Problem("too_large", f"the body is longer than {limit} bytes")
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise Problem("too_large", f"the body is longer than {limit} bytes")
+    except ClientDisconnect as error:
+        raise Problem("invalid_request", "the connection ended before the body did") from error
+    return bytes(body)
+
+
+async def read_json(request: Request, limit: int) -> Json:
+    """The body as a JSON object; a Problem that says what is wrong otherwise."""
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise Problem("unsupported_media_type", f"send Content-Type: application/json, not {kind or 'nothing'}")
+    return read_object(await read_body(request, limit))
+
+
+def idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= KEY_MOST or not key.isprintable():
+        raise invalid("Idempotency-Key", f"must be 1 to {KEY_MOST} printable characters")
+    return key
+
+
+def read_query(request: Request, allowed: tuple[str, ...]) -> Mapping[str, str]:
+    """The query parameters by name; an unknown, repeated or empty one is refused by name."""
+    query = request.query_params
+    for name in query:
+        if name not in allowed:
+            raise invalid(name, f"is no parameter here; known: {', '.join(allowed)}")
+        if len(query.getlist(name)) > 1:
+            raise invalid(name, "is given more than once")
+        if not query[name] or "\x00" in query[name]:
+            raise invalid(name, "must not be empty")
+    return query
+
+
+WINDOW = ("limit", "cursor", "created_after", "created_before")
+
+
+def read_window(query: Mapping[str, str]) -> Window:
+    """limit 1 to 200, cursor as a page gave it, created_after (inclusive) and created_before in RFC 3339."""
+    limit = query.get("limit", str(PAGE))
+    if not re.fullmatch(r"[0-9]{1,3}", limit) or not 1 <= int(limit) <= PAGE_MOST:
+        raise invalid("limit", f"must be from 1 to {PAGE_MOST}")
+    cursor = query.get("cursor", BEFORE_ALL)
+    if cursor != BEFORE_ALL and not re.fullmatch(r"[a-z]{2,4}_[0-9A-Z]{26}", cursor):
+        raise invalid("cursor", "must be the next_cursor of a page")
+    return Window(
+        before=cursor,
+        since=_read_instant(query, "created_after", 0),
+        until=_read_instant(query, "created_before", FOR_EVER),
+        limit=int(limit),
+    )
+
+
+def read_choice(query: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str | None:
+    value = query.get(name)
+    if value is not None and value not in choices:
+        raise invalid(name, f"must be one of {', '.join(choices)}")
+    return value
+
+
+def _read_instant(query: Mapping[str, str], name: str, otherwise: int) -> int:
+    if name not in query:
+        return otherwise
+    try:
+        # a plus sign in a query string is a blank by the time it gets here
+        at = datetime.fromisoformat(query[name].replace(" ", "+"))
+        return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError) as error:
+        raise invalid(name, "must be a time such as 2026-11-21T09:30:00Z") from error

@@ -1,0 +1,144 @@
+"""From settings to services: one place that knows who needs whom. The clock and chance are the seams of the tests."""
+
+import logging
+import random
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
+
+from service import __version__
+from service.clock import Clock, system_clock
+from service.deliveries import Deliveries
+from service.egress import Egress, Guard, open_egress
+from service.errors import SettingsError
+from service.events import Publisher
+from service.gateways import Gateway, open_gateways
+from service.keys import Keys
+from service.pace import Pace
+from service.settings import Settings
+from service.signing import CallbackTokens
+from service.store.sqlite import SqliteDatabase
+from service.store.statements import Database, Transaction, run
+from service.store.store import Reads
+from service.sweeper import Sweeper
+from service.tasks import Tasks
+
+log = logging.getLogger("reelhook.wiring")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything that lives as long as the program. secret_key: signs callback URLs and derives owners' secrets."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    reads: Reads
+    egress: Egress
+    gateways: Mapping[str, Gateway]
+    keys: Keys
+    tokens: CallbackTokens
+    tasks: Tasks
+    sweeper: Sweeper
+    deliveries: Deliveries
+    secret_key: str
+
+
+@asynccontextmanager
+async def open_database(settings: Settings, *, migrate: bool = True) -> AsyncIterator[Database]:
+    """The database, brought up to date unless that is asked not to be."""
+    if settings.database.startswith(("postgres://", "postgresql://")):
+        raise SettingsError("database: PostgreSQL is not supported by this version; name a SQLite file")
+    try:
+        database = await SqliteDatabase.open(Path(settings.database))
+    except OSError as error:
+        raise SettingsError(f"database: {settings.database}: {error}") from error
+    try:
+        if migrate:
+            for name in await database.migrate():
+                log.info("store.migrated name=%s", name)
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, *, clock: Clock = system_clock, chance: Callable[[], float] = random.random
+) -> AsyncIterator[Services]:
+    """The services, open for as long as the block lasts. SettingsError when the settings cannot be."""
+    guard = _guard(settings)
+    async with open_database(settings) as database, open_egress(guard, f"Reelhook/{__version__}") as egress:
+        secret_key = await read_secret_key(settings, database)
+        gateways = open_gateways(settings.gateways, egress, clock, settings.public_url)
+        reads = Reads(database)
+        pace = Pace(reads, clock, settings.sweep.first_guess)
+        tokens = CallbackTokens(secret_key, lifetime_ms=settings.callbacks.token_lifetime)
+        deliveries = Deliveries(
+            database=database, reads=reads, egress=egress, settings=settings.deliveries, clock=clock, chance=chance
+        )
+        publisher = Publisher((settings.public_url or "").rstrip("/"), deliveries.lease)
+        tasks = Tasks(
+            database=database,
+            reads=reads,
+            gateways=gateways,
+            guard=guard,
+            pace=pace,
+            tokens=tokens,
+            publisher=publisher,
+            settings=settings,
+            clock=clock,
+            chance=chance,
+            hand_over=deliveries.accept,
+        )
+        sweeper = Sweeper(
+            database=database,
+            reads=reads,
+            gateways=gateways,
+            tasks=tasks,
+            pace=pace,
+            publisher=publisher,
+            settings=settings,
+            clock=clock,
+            chance=chance,
+            hand_over=deliveries.accept,
+        )
+        yield Services(
+            settings=settings,
+            clock=clock,
+            database=database,
+            reads=reads,
+            egress=egress,
+            gateways=gateways,
+            keys=Keys(database, clock),
+            tokens=tokens,
+            tasks=tasks,
+            sweeper=sweeper,
+            deliveries=deliveries,
+            secret_key=secret_key,
+        )
+
+
+async def read_secret_key(settings: Settings, database: Database) -> str:
+    """The key of the settings, or the one that was made at the first start."""
+    if settings.secret_key is not None:
+        return settings.secret_key
+    return await database.write(_secret_key, secrets.token_urlsafe(32))
+
+
+def _guard(settings: Settings) -> Guard:
+    for block in settings.egress.allow:
+        try:
+            ip_network(block)
+        except ValueError as error:
+            raise SettingsError(f"egress.allow: {error}") from error
+    return Guard(settings.egress.allow)
+
+
+def _secret_key(fresh: str) -> Transaction[str]:
+    yield run("insert_state", name="secret_key", value=fresh)
+    rows = yield run("state", name="secret_key")
+    return str(rows[0]["value"])

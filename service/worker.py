@@ -1,0 +1,52 @@
+"""The loops: sweep, deliver, prune; drained when they are told to stop."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from service.clock import DAY, HOUR, SECOND
+from service.store.statements import Transaction, run
+from service.wiring import Services
+
+log = logging.getLogger("reelhook.worker")
+
+IDEMPOTENCY_KEYS_KEPT_MS = 7 * DAY
+PRUNE_EVERY_MS = HOUR
+CREATES_DRAIN_MS = 20 * SECOND
+
+
+@asynccontextmanager
+async def working(services: Services) -> AsyncIterator[None]:
+    """The loops run for as long as the block lasts; then creates and attempts under way are let finish."""
+    loops = [
+        asyncio.create_task(loop, name=name)
+        for name, loop in (
+            ("sweep", services.sweeper.run()),
+            ("deliver", services.deliveries.run()),
+            ("prune", _prune_for_ever(services)),
+        )
+    ]
+    try:
+        yield
+    finally:
+        log.info("worker.draining")
+        await services.tasks.drain(CREATES_DRAIN_MS)
+        for loop in loops:
+            loop.cancel()
+        for done in await asyncio.gather(*loops, return_exceptions=True):
+            if isinstance(done, Exception):
+                log.error("worker.loop_failed error=%r", done)
+
+
+async def _prune_for_ever(services: Services) -> None:
+    while True:
+        try:
+            await services.database.write(_prune, services.clock() - IDEMPOTENCY_KEYS_KEPT_MS)
+        except Exception:  # housekeeping: an hour later will do
+            log.exception("worker.prune_failed")
+        await asyncio.sleep(PRUNE_EVERY_MS / 1000)
+
+
+def _prune(before: int) -> Transaction[None]:
+    yield run("prune_idempotency_keys", before=before)
