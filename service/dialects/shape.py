@@ -1,0 +1,88 @@
+"""What a dialect is: each message of a gateway described once, for the side that writes it and the side that reads it.
+
+    message                      written by                         read by
+    create request               our client of the gateway          the compatible API, the sandbox
+    receipt, task, callback,     the compatible API, the sandbox    our client, our callback receiver
+    error, cancel answer
+
+A dialect is pure: no I/O, no clock, no web framework. What is tabular is a table (fields.py, status words); whatever
+needs an `if` is a pair of functions `read_x` / `write_x` in the gateway's own file.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from service.errors import Problem
+from service.model import Snapshot, VideoRequest, View
+from service.wire import Json, Path
+
+Operation = Literal["create", "get", "cancel"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Where an operation lives on the wire: `path` holds `{id}` except for create. The first of an operation is the
+    one that our client uses; the others are aliases that our server answers too."""
+
+    operation: Operation
+    method: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surface:
+    """One set of routes and messages; most gateways have one, cubicspaces two.
+
+    id_prefix: how task ids start here. accepts: the canonical fields that can be expressed, for checking a request
+    before anything is sent. callback_path: where the caller's callback URL stands. read_create and check raise Problem
+    and nothing else; the readers of answers take any JSON and raise nothing.
+    """
+
+    name: str
+    routes: tuple[Route, ...]
+    id_prefix: str
+    callback_path: Path
+    accepts: frozenset[str]
+    check: Callable[[VideoRequest], None]
+    read_create: Callable[[Json], VideoRequest]
+    write_create: Callable[[VideoRequest, str | None], Json]
+    write_receipt: Callable[[View], Json]
+    read_receipt: Callable[[Json], Snapshot]
+    write_task: Callable[[View], Json]
+    read_task: Callable[[Json], Snapshot]
+    write_cancelled: Callable[[View], Json] | None = None
+    read_cancelled: Callable[[Json], Snapshot] | None = None
+
+    def route(self, operation: Operation) -> Route | None:
+        """The route our client uses for an operation; None when the gateway has none."""
+        return next((route for route in self.routes if route.operation == operation), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """The wire language of a gateway.
+
+    documentation: the name of the text that every fact here was read in. base_url: None when it says none.
+    calls_back: whether the documentation describes a callback; callback_per_status: at each change, not only at the
+    end. min_interval_ms: never ask about one task more often. result_needs_key: whether the result is downloaded with
+    the key of the gateway. read_error: None when the answer is no error. write_error: HTTP status and body.
+    """
+
+    name: str
+    title: str
+    documentation: str
+    base_url: str | None
+    models: tuple[str, ...]
+    surfaces: tuple[Surface, ...]
+    calls_back: bool
+    read_callback: Callable[[Json], Snapshot]
+    write_callback: Callable[[View], Json]
+    read_error: Callable[[int, Any], Problem | None]
+    write_error: Callable[[Problem], tuple[int, Json]]
+    callback_per_status: bool = False
+    min_interval_ms: int = 1_000
+    result_needs_key: bool = False
+
+    def surface(self, name: str) -> Surface:
+        return next(surface for surface in self.surfaces if surface.name == name)

@@ -1,0 +1,157 @@
+"""What the suites run over: every surface of every dialect, and requests, tasks and JSON for it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+from service.dialects import DIALECTS
+from service.dialects.shape import Dialect, Surface
+from service.errors import Problem
+from service.model import Media, Snapshot, Status, VideoRequest, View
+from service.wire import Json, dumps, loads
+
+CALLBACK = "https://reelhook.example/callbacks/g/token"
+RESULT = "https://media.example.com/output.mp4"
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A surface with its dialect."""
+
+    dialect: Dialect
+    surface: Surface
+
+    def __str__(self) -> str:
+        return f"{self.dialect.name}-{self.surface.name}"
+
+
+SPOKEN = [Spoken(dialect, surface) for dialect in DIALECTS.values() for surface in dialect.surfaces]
+
+
+def spoken(gateway: str, path: str) -> Spoken:
+    """The surface on which a create request to this path arrives."""
+    return next(
+        each
+        for each in SPOKEN
+        if each.dialect.name == gateway
+        and any(route.operation == "create" and route.path == path for route in each.surface.routes)
+    )
+
+
+def wired(body: Json) -> Any:
+    """A body as the other side gets it: through bytes."""
+    return loads(dumps(body))
+
+
+MINIMAL: dict[str, Json] = {
+    "worldrouter-official": {"model": "seedance-2.0", "content": [{"type": "text", "text": "a cat"}]},
+    "easyrouter-unified": {"model": "dreamina-seedance-2-0", "prompt": "a cat"},
+    "cubicspaces-official": {"model": "doubao-seedance-2.0", "content": [{"type": "text", "text": "a cat"}]},
+    "cubicspaces-unified": {"model": "doubao-seedance-2.0", "prompt": "a cat"},
+    "videos-videos": {"model": "seedance-2.0", "prompt": "a cat"},
+    "seedance2-open": {"model": "seedance-2.0", "prompt": "a cat"},
+}
+
+
+def minimal(each: Spoken) -> Json:
+    """The smallest create request that a surface takes."""
+    return dict(MINIMAL[str(each)])
+
+
+def view(each: Spoken, status: Status, **more: Any) -> View:
+    """A task in a status, with the result or the error that belongs to it."""
+    error = Problem("gateway_error", "it went wrong", gateway_code="oops") if status is Status.FAILED else None
+    url = RESULT if status is Status.SUCCEEDED else None
+    request = VideoRequest(model=each.dialect.models[0], prompt="a cat", duration=5, ratio="16:9")
+    settings: dict[str, Any] = {
+        "id": each.surface.id_prefix + "abc",
+        "request": request,
+        "snapshot": Snapshot(status=status, video_url=url, error=error),
+        "created_at": 1_770_000_000_000,
+        "updated_at": 1_770_000_030_000,
+    }
+    return View(**settings | more)
+
+
+SCALARS = (
+    st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+)
+LETTERS = st.text("abcdefghij", min_size=1, max_size=8)
+
+
+def _grown(leaves: st.SearchStrategy[Any], keys: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
+    return st.recursive(
+        leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3), max_leaves=8
+    )
+
+
+# Names that readers look for, so that odd values turn up where they hurt.
+NAMES = (
+    "id task_id requestId status code message data error success content metadata model prompt image images type "
+    "text image_url video_url url role duration seconds progress result_url fail_reason output usage"
+)
+KNOWN_NAMES = st.sampled_from(NAMES.split())
+ANY_JSON = _grown(SCALARS | st.none(), KNOWN_NAMES | LETTERS)
+ANY_OBJECT = st.dictionaries(KNOWN_NAMES | LETTERS, ANY_JSON, max_size=6)
+SAID_JSON = _grown(SCALARS, LETTERS)  # without null, which means "not said"
+
+
+def places(body: Any) -> list[tuple[Any, Any]]:
+    """Every (holder, key) inside a JSON value."""
+    pairs = list(body.items()) if isinstance(body, dict) else list(enumerate(body)) if isinstance(body, list) else []
+    return [(body, key) for key, _ in pairs] + [place for _, inner in pairs for place in places(inner)]
+
+
+@st.composite
+def spoiled(draw: st.DrawFn, body: Json) -> Json:
+    """A message in which one or two values are something else."""
+    copy: Json = wired(body)
+    for _ in range(draw(st.integers(1, 2))):
+        holder, key = draw(st.sampled_from(places(copy)))
+        holder[key] = draw(ANY_JSON)
+        if not places(copy):
+            break
+    return copy
+
+
+def _media(each: Spoken) -> st.SearchStrategy[tuple[Media, ...]]:
+    image = "asset://image-1" if each.dialect.name == "worldrouter" else "https://example.com/cat.png"
+    video = Media(type="video", url="https://example.com/cat.mp4")
+    audio = Media(type="audio", url="https://example.com/cat.mp3")
+    if "open" in str(each):  # seedance2 has no roles
+        return st.lists(st.sampled_from([Media(type="image", url=image), video, audio]), max_size=5).map(tuple)
+    roles = st.sampled_from(["first_frame", "last_frame", "reference_image"])
+    images = st.builds(Media, type=st.just("image"), url=st.just(image), role=roles)
+    odd = st.sampled_from([video, audio, Media(type="draft_task", extra={"draft_task": {"id": "cgt-1"}})])
+    bare = st.lists(st.just(Media(type="image", url=image)), max_size=3)
+    return (st.lists(images | odd, max_size=4) | bare).map(tuple)
+
+
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "duration": st.sampled_from([5, 10]),
+    "ratio": st.sampled_from(["16:9", "9:16", "1:1"]),
+    "resolution": st.sampled_from(["480p", "720p"]),
+    "seed": st.integers(0, 2**31 - 1),
+    "service_tier": st.sampled_from(["auto", "default", "priority"]),
+    "execution_expires_after": st.integers(3600, 259_200),
+    "asset_group_id": LETTERS,
+    "metadata": st.dictionaries(LETTERS, SAID_JSON | st.none(), max_size=3),
+    **dict.fromkeys(("camera_fixed", "watermark", "generate_audio", "return_last_frame"), st.booleans()),
+}
+
+
+@st.composite
+def requests(draw: st.DrawFn, each: Spoken) -> VideoRequest:
+    """Any request that the surface can express, with unknown parameters besides."""
+    values = {name: draw(VALUES[name]) for name in sorted(each.surface.accepts & VALUES.keys()) if draw(st.booleans())}
+    extra = draw(st.dictionaries(LETTERS.map("x_{}".format), SAID_JSON, max_size=3))
+    if each.surface.callback_path[0] == "metadata" and draw(st.booleans()):
+        extra["metadata"] = {"x_inner": draw(SAID_JSON)}
+    return VideoRequest(
+        model=draw(st.sampled_from(each.dialect.models)),
+        prompt=draw(st.text(min_size=1).filter(str.strip)),
+        media=draw(_media(each)),
+        extra=extra,
+        **values,
+    )

@@ -1,0 +1,366 @@
+"""gateways.md F2 to F6: what each gateway's create request may say, field by field, row by row.
+
+A row of a table is one parameter here: what is allowed is read into the canonical field, what is not is refused by
+name.
+"""
+
+from typing import Any
+
+import pytest
+
+from service.errors import Problem
+from service.model import Media
+from service.wire import Json
+from tests.dialects.given import SPOKEN, Spoken, minimal
+
+BY_NAME = {str(each): each for each in SPOKEN}
+WORLDROUTER, EASYROUTER = BY_NAME["worldrouter-official"], BY_NAME["easyrouter-unified"]
+OFFICIAL, UNIFIED = BY_NAME["cubicspaces-official"], BY_NAME["cubicspaces-unified"]
+VIDEOS, SEEDANCE2 = BY_NAME["videos-videos"], BY_NAME["seedance2-open"]
+
+PNG = "https://example.com/cat.png"
+PIXEL = "data:image/png;base64,iVBORw0KGgo="
+TEXT: Json = {"type": "text", "text": "a cat"}
+
+
+def image(url: str = PNG, **more: Any) -> Json:
+    return {"type": "image_url", "image_url": {"url": url}} | more
+
+
+def inner(**parameters: Any) -> Json:
+    return {"metadata": parameters}
+
+
+# (row, surface, what is said besides the smallest request, canonical field, its value)
+TAKEN: list[tuple[str, Spoken, Json, str, Any]] = [
+    ("F2 resolution", WORLDROUTER, {"resolution": "720p"}, "resolution", "720p"),
+    ("F2 duration", WORLDROUTER, {"duration": 5}, "duration", 5),
+    ("F2 asset_group_id", WORLDROUTER, {"asset_group_id": "group-1"}, "asset_group_id", "group-1"),
+    ("F2 content[].text", WORLDROUTER, {"content": [TEXT]}, "prompt", "a cat"),
+    (
+        "F2 content[].image_url.url",
+        WORLDROUTER,
+        {"content": [TEXT, image("asset://a", role="reference_image")]},
+        "media",
+        (Media(type="image", url="asset://a", role="reference_image"),),
+    ),
+    (
+        "F2 content[].video_url.url",
+        WORLDROUTER,
+        {"content": [TEXT, {"type": "video_url", "video_url": {"url": "http://x/v"}, "role": "reference_video"}]},
+        "media",
+        (Media(type="video", url="http://x/v", role="reference_video"),),
+    ),
+    ("F2 callback_url", WORLDROUTER, {"callback_url": "https://caller/"}, "webhook_url", "https://caller/"),
+    ("F2 not mentioned", WORLDROUTER, {"seed": 5}, "extra", {"seed": 5}),
+    ("F3 image, a URL", EASYROUTER, {"image": PNG}, "media", (Media(type="image", url=PNG),)),
+    ("F3 image, a data URI", EASYROUTER, {"image": PIXEL}, "media", (Media(type="image", url=PIXEL),)),
+    (
+        "F3 images",
+        EASYROUTER,
+        {"images": [PNG, PIXEL]},
+        "media",
+        tuple(Media(type="image", url=u) for u in (PNG, PIXEL)),
+    ),
+    ("F3 duration", EASYROUTER, {"duration": 10}, "duration", 10),
+    ("F3 duration beats seconds", EASYROUTER, {"duration": 10, "seconds": "5"}, "duration", 10),
+    ("F3 seconds", EASYROUTER, {"seconds": "5"}, "duration", 5),
+    ("F3 seconds when duration is 0", EASYROUTER, {"duration": 0, "seconds": "5"}, "duration", 5),
+    ("F3 metadata.duration", EASYROUTER, inner(duration=8), "duration", 8),
+    ("F3 seconds beats metadata.duration", EASYROUTER, {"seconds": "5"} | inner(duration=8), "duration", 5),
+    ("F3 duration beats metadata.duration", EASYROUTER, {"duration": 5} | inner(duration=8), "duration", 5),
+    ("F7 duration auto", EASYROUTER, inner(duration=-1), "duration", -1),
+    *(("F3 resolution", EASYROUTER, inner(resolution=one), "resolution", one) for one in ("480p", "720p", "1080p")),
+    *(
+        ("F3 ratio", EASYROUTER, inner(ratio=one), "ratio", one)
+        for one in ("16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive")
+    ),
+    ("F3 seed, lowest", EASYROUTER, inner(seed=0), "seed", 0),
+    ("F3 seed, highest", EASYROUTER, inner(seed=2**31 - 1), "seed", 2**31 - 1),
+    ("F3 camera_fixed", EASYROUTER, inner(camera_fixed=False), "camera_fixed", False),
+    ("F3 watermark", EASYROUTER, inner(watermark=True), "watermark", True),
+    ("F3 service_tier, any", EASYROUTER, inner(service_tier="flex"), "service_tier", "flex"),
+    ("F3 expiry", EASYROUTER, inner(execution_expires_after=3600), "execution_expires_after", 3600),
+    ("F3 generate_audio", EASYROUTER, inner(generate_audio=True), "generate_audio", True),
+    ("F3 return_last_frame", EASYROUTER, inner(return_last_frame=True), "return_last_frame", True),
+    ("F3 frames", EASYROUTER, inner(frames=121), "extra", inner(frames=121)),
+    ("F3 draft", EASYROUTER, inner(draft=True), "extra", inner(draft=True)),
+    ("F3 callback_url", EASYROUTER, inner(callback_url="https://caller/"), "webhook_url", "https://caller/"),
+    ("F3 content[]", EASYROUTER, inner(content=[image()]), "media", (Media(type="image", url=PNG),)),
+    ("F4 seconds", UNIFIED, {"seconds": "5"}, "duration", 5),
+    ("F4 duration", UNIFIED, {"duration": 5}, "duration", 5),
+    ("F4 metadata.duration", UNIFIED, inner(duration=5), "duration", 5),
+    ("F4 image", UNIFIED, {"image": PNG}, "media", (Media(type="image", url=PNG),)),
+    ("F4 images", UNIFIED, {"images": [PNG]}, "media", (Media(type="image", url=PNG),)),
+    ("F4 input_reference", UNIFIED, {"input_reference": PNG}, "media", (Media(type="image", url=PNG),)),
+    ("F4 resolution", UNIFIED, inner(resolution="1080p"), "resolution", "1080p"),
+    ("F4 ratio", UNIFIED, inner(ratio="3:2"), "ratio", "3:2"),
+    ("F4 seed", UNIFIED, inner(seed=7), "seed", 7),
+    ("F4 camera_fixed", UNIFIED, inner(camera_fixed=True), "camera_fixed", True),
+    ("F4 watermark", UNIFIED, inner(watermark=False), "watermark", False),
+    ("F4 generate_audio", UNIFIED, inner(generate_audio=True), "generate_audio", True),
+    (
+        "F4 content[] with a role",
+        UNIFIED,
+        inner(content=[image(role="last_frame")]),
+        "media",
+        (Media(type="image", url=PNG, role="last_frame"),),
+    ),
+    ("F4 a wish for a callback", UNIFIED, inner(callback_url="https://caller/"), "webhook_url", "https://caller/"),
+    ("F4 official duration", OFFICIAL, {"duration": 8}, "duration", 8),
+    ("F4 official ratio", OFFICIAL, {"ratio": "16:9"}, "ratio", "16:9"),
+    ("F4 official seed", OFFICIAL, {"seed": 7}, "seed", 7),
+    ("F4 official camera_fixed", OFFICIAL, {"camera_fixed": True}, "camera_fixed", True),
+    ("F4 official watermark", OFFICIAL, {"watermark": False}, "watermark", False),
+    ("F4 official generate_audio", OFFICIAL, {"generate_audio": True}, "generate_audio", True),
+    ("F4 official resolution", OFFICIAL, {"resolution": "720p"}, "resolution", "720p"),
+    ("F4 official service_tier", OFFICIAL, {"service_tier": "flex"}, "extra", {"service_tier": "flex"}),
+    ("F4 official return_last_frame", OFFICIAL, {"return_last_frame": True}, "extra", {"return_last_frame": True}),
+    (
+        "F4 official QUIRK, duration inside an item",
+        OFFICIAL,
+        {"content": [TEXT, image("asset://a", role="reference_image", duration=5)]},
+        "media",
+        (Media(type="image", url="asset://a", role="reference_image", extra={"duration": 5}),),
+    ),
+    (
+        "F4 official audio_url",
+        OFFICIAL,
+        {"content": [TEXT, {"type": "audio_url", "audio_url": {"url": "https://x/a.mp3"}}]},
+        "media",
+        (Media(type="audio", url="https://x/a.mp3"),),
+    ),
+    ("F5 image, base64", VIDEOS, {"image": "iVBORw0KGgo="}, "media", (Media(type="image", url="iVBORw0KGgo="),)),
+    ("F5 images", VIDEOS, {"images": [PNG, PIXEL]}, "media", tuple(Media(type="image", url=u) for u in (PNG, PIXEL))),
+    (
+        "F5 one of images is a reference",
+        VIDEOS,
+        {"images": [PNG]},
+        "media",
+        (Media(type="image", url=PNG, role="reference_image"),),
+    ),
+    (
+        "F5 image is the first frame",
+        VIDEOS,
+        {"image": PNG, "images": [PIXEL]},
+        "media",
+        (Media(type="image", url=PNG, role="first_frame"), Media(type="image", url=PIXEL, role="reference_image")),
+    ),
+    ("F5 prompt, optional with an image", VIDEOS, {"prompt": None, "image": PNG}, "prompt", None),
+    ("F5 prompt as content text", VIDEOS, {"prompt": None} | inner(content=[TEXT]), "prompt", "a cat"),
+    ("F5 duration, lowest", VIDEOS, {"duration": 4}, "duration", 4),
+    ("F5 duration, highest", VIDEOS, {"duration": 15}, "duration", 15),
+    ("F5 duration, automatic", VIDEOS, {"duration": -1}, "duration", -1),
+    ("F5 duration beats metadata.duration", VIDEOS, {"duration": 5} | inner(duration=8), "duration", 5),
+    ("F5 duration beats seconds", VIDEOS, {"duration": 5, "seconds": "8"}, "duration", 5),
+    ("F5 seconds", VIDEOS, {"seconds": "8"}, "duration", 8),
+    ("F5 seconds beats metadata.duration", VIDEOS, {"seconds": "8"} | inner(duration=5), "duration", 8),
+    ("F5 metadata.duration", VIDEOS, inner(duration=-1), "duration", -1),
+    *(("F5 resolution", VIDEOS, inner(resolution=one), "resolution", one) for one in ("480p", "720p", "1080p")),
+    *(
+        ("F5 ratio", VIDEOS, inner(ratio=one), "ratio", one)
+        for one in ("16:9", "4:3", "1:1", "3:4", "9:16", "21:9", "adaptive")
+    ),
+    ("F5 seed, random", VIDEOS, inner(seed=-1), "seed", -1),
+    ("F5 seed, highest", VIDEOS, inner(seed=2**32 - 1), "seed", 2**32 - 1),
+    ("F5 watermark", VIDEOS, inner(watermark=True), "watermark", True),
+    ("F5 generate_audio", VIDEOS, inner(generate_audio=False), "generate_audio", False),
+    ("F5 return_last_frame", VIDEOS, inner(return_last_frame=True), "return_last_frame", True),
+    *(
+        ("F5 service_tier", VIDEOS, inner(service_tier=one), "service_tier", one)
+        for one in ("auto", "default", "priority")
+    ),
+    ("F5 expiry", VIDEOS, inner(execution_expires_after=172800), "execution_expires_after", 172800),
+    ("F5 callback_url", VIDEOS, inner(callback_url="https://caller/"), "webhook_url", "https://caller/"),
+    ("F5 frames and draft", VIDEOS, inner(frames=121, draft=True), "extra", inner(frames=121, draft=True)),
+    ("F5 camera_fixed", VIDEOS, inner(camera_fixed=True), "camera_fixed", True),
+    *(("F6 aspectRatio", SEEDANCE2, {"aspectRatio": one}, "ratio", one) for one in ("16:9", "9:16", "1:1")),
+    ("F6 duration, lowest", SEEDANCE2, {"duration": 4}, "duration", 4),
+    ("F6 duration, highest", SEEDANCE2, {"duration": 15}, "duration", 15),
+    ("F6 duration of 1.5-pro", SEEDANCE2, {"model": "seedance-1.5-pro", "duration": 10}, "duration", 10),
+    *(("F6 resolution", SEEDANCE2, {"resolution": one}, "resolution", one) for one in ("480p", "720p", "1080p")),
+    (
+        "F6 1080p of fast",
+        SEEDANCE2,
+        {"model": "seedance-2.0-fast", "resolution": "1080p"},
+        "resolution",
+        "1080p",
+    ),
+    ("F6 webhookUrl", SEEDANCE2, {"webhookUrl": "https://caller/"}, "webhook_url", "https://caller/"),
+    (
+        "F6 metadata, to the letter",
+        SEEDANCE2,
+        {"metadata": {"duration": 99, "a": None, "b": [None, {"c": None}]}},
+        "metadata",
+        {"duration": 99, "a": None, "b": [None, {"c": None}]},
+    ),
+    (
+        "F6 mediaUrls",
+        SEEDANCE2,
+        {"mediaUrls": [PNG, "https://x/v.MP4?sign=a.png", "https://x/a.mp3#t", "https://x/y", "https://x.mp4/y"]},
+        "media",
+        (
+            Media(type="image", url=PNG),
+            Media(type="video", url="https://x/v.MP4?sign=a.png"),
+            Media(type="audio", url="https://x/a.mp3#t"),
+            Media(type="image", url="https://x/y"),
+            Media(type="image", url="https://x.mp4/y"),
+        ),
+    ),
+]
+
+# (row, surface, what is said besides the smallest request, the field that is named, words of the message)
+REFUSED: list[tuple[str, Spoken, Json, str, str]] = [
+    *(("model", each, {"model": None}, "model", "model is required") for each in SPOKEN),
+    *(("model", each, {"model": " "}, "model", "model is required") for each in SPOKEN),
+    *(("model", each, {"model": 5}, "model", "must be a string") for each in SPOKEN),
+    *(
+        ("prompt", each, {"prompt": " "}, "prompt", "prompt is required")
+        for each in (EASYROUTER, UNIFIED, VIDEOS, SEEDANCE2)
+    ),
+    *(("content", each, {"content": []}, "content", "content is required") for each in (WORLDROUTER, OFFICIAL)),
+    *(
+        ("metadata", each, {"metadata": []}, "metadata", "must be an object")
+        for each in (EASYROUTER, UNIFIED, VIDEOS, SEEDANCE2)
+    ),
+    *(
+        ("seconds", each, {"seconds": value}, "seconds", "must be a string of digits")
+        for each in (EASYROUTER, UNIFIED, VIDEOS)
+        for value in (5, "5s", "", "-1", "\u0665", "123456")
+    ),
+    ("F2 image_url", WORLDROUTER, {"content": [TEXT, image()]}, "content[1].image_url.url", "upload assets first"),
+    ("F2 image_url", WORLDROUTER, {"content": [image(PIXEL)]}, "content[0].image_url.url", "upload assets first"),
+    ("F2 duration", WORLDROUTER, {"duration": -1}, "duration", "must be 1 to 3600 seconds"),
+    ("F2 resolution", WORLDROUTER, {"resolution": 720}, "resolution", "must be a string"),
+    ("F2 asset_group_id", WORLDROUTER, {"asset_group_id": 1}, "asset_group_id", "must be a string"),
+    ("F2 callback_url", WORLDROUTER, {"callback_url": 1}, "callback_url", "must be a string"),
+    ("F3 resolution", EASYROUTER, inner(resolution="4k"), "metadata.resolution", "480p, 720p, 1080p"),
+    ("F3 ratio", EASYROUTER, inner(ratio="3:2"), "metadata.ratio", "16:9, 9:16, 1:1, 4:3, 3:4, 21:9, adaptive"),
+    ("F3 seed", EASYROUTER, inner(seed=-1), "metadata.seed", "from 0 to 2147483647"),
+    ("F3 seed", EASYROUTER, inner(seed=2**31), "metadata.seed", "from 0 to 2147483647"),
+    ("F3 seed", EASYROUTER, inner(seed=True), "metadata.seed", "must be an integer"),
+    ("F3 watermark", EASYROUTER, inner(watermark=1), "metadata.watermark", "must be true or false"),
+    ("F3 frames", EASYROUTER, inner(frames=121, duration=5), "metadata.frames", "cannot be combined"),
+    ("F3 frames", EASYROUTER, inner(frames="121"), "metadata.frames", "must be an integer"),
+    ("F3 draft", EASYROUTER, inner(draft="yes"), "metadata.draft", "must be true or false"),
+    ("F3 metadata.duration", EASYROUTER, inner(duration="5"), "metadata.duration", "must be an integer"),
+    ("F3 expiry", EASYROUTER, inner(execution_expires_after=0), "metadata.execution_expires_after", "from 1"),
+    ("F3 role", EASYROUTER, inner(content=[image(role="hero")]), "metadata.content[0].role", "first_frame"),
+    ("F3 images", EASYROUTER, {"images": [PNG, 5]}, "images[1]", "must be a URL"),
+    ("F3 callback_url", EASYROUTER, inner(callback_url={}), "metadata.callback_url", "must be a string"),
+    *(
+        ("F4 no base64", UNIFIED, {name: PIXEL}, name, "base64 is not supported")
+        for name in ("image", "input_reference")
+    ),
+    ("F4 no base64", UNIFIED, {"images": [PNG, PIXEL]}, "images[1]", "base64 is not supported"),
+    (
+        "F4 no base64",
+        UNIFIED,
+        inner(content=[image(PIXEL)]),
+        "metadata.content[0].image_url.url",
+        "base64 is not supported",
+    ),
+    (
+        "F4 official no base64",
+        OFFICIAL,
+        {"content": [image("iVBORw0KGgo=")]},
+        "content[0].image_url.url",
+        "base64 is not supported",
+    ),
+    ("F4 seed", OFFICIAL, {"seed": "7"}, "seed", "must be an integer"),
+    ("F4 ratio", UNIFIED, inner(ratio=1.5), "metadata.ratio", "must be a string"),
+    *(
+        ("F5 duration", VIDEOS, {"duration": value}, "duration", "must be 4 to 15 seconds, or -1")
+        for value in (3, 16, 0, -2)
+    ),
+    ("F5 metadata.duration", VIDEOS, inner(duration=3), "duration", "must be 4 to 15 seconds, or -1"),
+    (
+        "F5 fast has no 1080p",
+        VIDEOS,
+        {"model": "seedance-2.0-fast"} | inner(resolution="1080p"),
+        "metadata.resolution",
+        "480p, 720p",
+    ),
+    ("F5 resolution", VIDEOS, inner(resolution="4k"), "metadata.resolution", "480p, 720p, 1080p"),
+    ("F5 ratio", VIDEOS, inner(ratio="3:2"), "metadata.ratio", "16:9, 4:3, 1:1, 3:4, 9:16, 21:9, adaptive"),
+    ("F5 seed", VIDEOS, inner(seed=-2), "metadata.seed", "from -1 to 4294967295"),
+    ("F5 seed", VIDEOS, inner(seed=2**32), "metadata.seed", "from -1 to 4294967295"),
+    ("F5 service_tier", VIDEOS, inner(service_tier="flex"), "metadata.service_tier", "auto, default, priority"),
+    ("F5 role", VIDEOS, inner(content=[image(role="hero")]), "metadata.content[0].role", "reference_image"),
+    (
+        "F5 role of several images",
+        VIDEOS,
+        inner(content=[image(role="first_frame"), image()]),
+        "metadata.content[].role",
+        "is required for each of several images",
+    ),
+    ("F5 a prompt or a visual input", VIDEOS, {"prompt": None}, "prompt", "prompt is required"),
+    (
+        "F5 audio is no visual input",
+        VIDEOS,
+        {"prompt": None} | inner(content=[{"type": "audio_url", "audio_url": {"url": "https://x/a.mp3"}}]),
+        "prompt",
+        "prompt is required",
+    ),
+    ("F5 draft", VIDEOS, inner(draft=1), "metadata.draft", "must be true or false"),
+    ("F6 aspectRatio", SEEDANCE2, {"aspectRatio": "4:3"}, "aspectRatio", "16:9, 9:16, 1:1"),
+    *(("F6 duration", SEEDANCE2, {"duration": value}, "duration", "must be 4 to 15 seconds") for value in (3, 16, -1)),
+    ("F6 duration", SEEDANCE2, {"model": "seedance-1.5-pro", "duration": 6}, "duration", "one of 5, 10"),
+    ("F6 resolution", SEEDANCE2, {"resolution": "4k"}, "resolution", "480p, 720p, 1080p"),
+    ("F6 webhookUrl", SEEDANCE2, {"webhookUrl": 5}, "webhookUrl", "must be a string"),
+    ("F6 metadata", SEEDANCE2, {"metadata": "x"}, "metadata", "must be an object"),
+    ("F6 metadata", SEEDANCE2, {"metadata": 0}, "metadata", "must be an object"),
+    ("F6 mediaUrls", SEEDANCE2, {"mediaUrls": []}, "mediaUrls", "must hold 1 to 5 URLs"),
+    ("F6 mediaUrls", SEEDANCE2, {"mediaUrls": [PNG] * 6}, "mediaUrls", "must hold 1 to 5 URLs"),
+    ("F6 mediaUrls", SEEDANCE2, {"mediaUrls": PNG}, "mediaUrls", "must be an array"),
+    ("F6 mediaUrls", SEEDANCE2, {"mediaUrls": [PNG, PIXEL]}, "mediaUrls[1]", "must be a public https URL"),
+    ("F6 mediaUrls", SEEDANCE2, {"mediaUrls": ["http://example.com/a.png"]}, "mediaUrls[0]", "public https"),
+    ("F6 mediaUrls", SEEDANCE2, {"mediaUrls": [5]}, "mediaUrls[0]", "must be a URL"),
+]
+
+
+def row(case: tuple[Any, ...]) -> str:
+    return f"{case[1]} {case[0]} {str(case[2])[:40]}"
+
+
+@pytest.mark.parametrize("case", TAKEN, ids=row)
+def test_what_the_documentation_allows_is_read(case: tuple[str, Spoken, Json, str, Any]) -> None:
+    _, each, said, name, value = case
+    assert getattr(each.surface.read_create(minimal(each) | said), name) == value
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=row)
+def test_what_the_documentation_does_not_allow_is_refused_by_name(case: tuple[str, Spoken, Json, str, str]) -> None:
+    _, each, said, field, words = case
+    with pytest.raises(Problem) as caught:
+        each.surface.read_create(minimal(each) | said)
+    assert (caught.value.code, caught.value.field) == ("invalid_request", field)
+    assert words in caught.value.message
+
+
+def test_f2_the_model_of_the_asset_flow_is_rejected() -> None:
+    """F2 model; worldrouter.txt "Direct public requests with model: seedance-2.0-asset are rejected"."""
+    with pytest.raises(Problem) as caught:
+        WORLDROUTER.surface.read_create(minimal(WORLDROUTER) | {"model": "seedance-2.0-asset"})
+    assert (caught.value.code, caught.value.field) == ("unsupported_model", "model")
+
+
+@pytest.mark.parametrize(
+    ("each", "refused"),
+    [
+        (WORLDROUTER, "ratio seed camera_fixed watermark generate_audio return_last_frame service_tier metadata"),
+        (EASYROUTER, "asset_group_id metadata"),
+        (OFFICIAL, "return_last_frame service_tier execution_expires_after asset_group_id metadata"),
+        (UNIFIED, "return_last_frame service_tier execution_expires_after asset_group_id metadata"),
+        (VIDEOS, "asset_group_id metadata"),
+        (SEEDANCE2, "seed camera_fixed watermark generate_audio return_last_frame service_tier asset_group_id"),
+    ],
+    ids=str,
+)
+def test_a_field_that_the_documentation_does_not_mention_is_not_accepted(each: Spoken, refused: str) -> None:
+    assert not each.surface.accepts & set(refused.split())
+
+
+@pytest.mark.parametrize("each", SPOKEN, ids=str)
+def test_every_surface_accepts_a_model_a_prompt_a_duration_and_media(each: Spoken) -> None:
+    assert {"model", "prompt", "duration", "media"} <= each.surface.accepts
