@@ -41,24 +41,27 @@ def write_native_error(problem: Problem) -> tuple[int, Json]:
     return problem.status, {"error": problem.to_json()}
 
 
-def error_writer(request: Request, dialects: Mapping[str, str]) -> WriteError:
+def error_writer(
+    request: Request, dialects: Mapping[str, str], otherwise: WriteError = write_native_error
+) -> WriteError:
     """Whose words to use: the dialect of the first path segment, where that is a gateway's mount."""
     first = request.url.path.lstrip("/").partition("/")[0]
-    return DIALECTS[dialects[first]].write_error if first in dialects else write_native_error
+    return DIALECTS[dialects[first]].write_error if first in dialects else otherwise
 
 
-def exception_answers(dialects: Mapping[str, str]) -> dict[Any, Any]:
-    """Starlette's exception table. dialects: gateway name -> dialect name."""
+def exception_answers(dialects: Mapping[str, str], otherwise: WriteError = write_native_error) -> dict[Any, Any]:
+    """Starlette's exception table. dialects: gateway name -> dialect name. otherwise: for all other paths."""
 
     async def on_problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
-        return problem_answer(error, error_writer(request, dialects))
+        return problem_answer(error, error_writer(request, dialects, otherwise))
 
     async def on_http_exception(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         code = _CODES_BY_STATUS.get(error.status_code, "invalid_request" if error.status_code < 500 else "internal")
         answer = problem_answer(
-            Problem(code, f"{request.method} {request.url.path}: {error.detail}"), error_writer(request, dialects)
+            Problem(code, f"{request.method} {request.url.path}: {error.detail}"),
+            error_writer(request, dialects, otherwise),
         )
         answer.headers.update(error.headers or {})
         return answer
@@ -66,6 +69,6 @@ def exception_answers(dialects: Mapping[str, str]) -> dict[Any, Any]:
     async def on_any(request: Request, error: Exception) -> Response:
         log.error("web.failed method=%s path=%s", request.method, request.url.path, exc_info=error)
         problem = Problem("internal", "Reelhook failed at this request; it may be sent again")
-        return problem_answer(problem, error_writer(request, dialects))
+        return problem_answer(problem, error_writer(request, dialects, otherwise))
 
     return {Problem: on_problem, HTTPException: on_http_exception, Exception: on_any}

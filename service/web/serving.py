@@ -1,0 +1,91 @@
+"""Serve an app inside the running loop: sandboxes, the demo, tests. (`reelhook serve` lets uvicorn own the process.)
+
+On top of HTTP there is one thing that no ASGI message says: an app can drop the connection instead of answering.
+"""
+
+import ipaddress
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+EXTENSION = "reelhook.connection"
+GRACEFUL_S = 1
+
+
+def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
+    """A listening socket; port 0 takes a free one. OSError when it cannot be had."""
+    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+
+
+def url_of(listening: socket.socket) -> str:
+    """The base URL under which this machine reaches a listening socket."""
+    address, port = listening.getsockname()[:2]
+    ip = ipaddress.ip_address(address)
+    if ip.is_unspecified:
+        ip = ipaddress.ip_address("127.0.0.1" if ip.version == 4 else "::1")
+    return f"http://[{ip}]:{port}" if ip.version == 6 else f"http://{ip}:{port}"
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[str]:
+    """The base URL of an app that is served, lifespan and all, for as long as the block lasts. Closes the socket."""
+    config = uvicorn.Config(
+        app,
+        http=DroppableProtocol,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACEFUL_S,
+    )
+    # uvicorn.Server.serve() without its signal handlers and its clock: there can be many of these in one process
+    server = uvicorn.Server(config)
+    config.load()
+    server.lifespan = config.lifespan_class(config)
+    with listening:
+        await server.startup(sockets=[listening])
+        try:
+            yield url_of(listening)
+        finally:
+            await server.shutdown(sockets=[listening])
+
+
+class DroppableProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP, with an ASGI extension by which an app reaches its connection."""
+
+    stalled = False
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {EXTENSION: {"drop": self.transport.close, "stall": self.stall}}
+
+    def stall(self) -> None:
+        """Note that the request under way will never be answered, so that a shutdown does not wait for it."""
+        self.stalled = True
+
+    def shutdown(self) -> None:
+        if self.stalled:
+            self.transport.close()
+        else:
+            super().shutdown()
+
+
+class NoAnswer(Response):
+    """Not one byte of an answer: the connection is dropped, or left open (stalled) until the client gives up."""
+
+    def __init__(self, *, stalled: bool) -> None:
+        super().__init__()
+        self.stalled = stalled
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = scope.get("extensions", {}).get(EXTENSION)
+        if connection is None:
+            raise RuntimeError("this server cannot drop a connection; use service.web.serving")
+        connection["stall" if self.stalled else "drop"]()
+        while (await receive())["type"] != "http.disconnect":
+            pass
