@@ -96,6 +96,13 @@ def migrate(options: argparse.Namespace) -> int:
     return 0
 
 
+def show_settings(options: argparse.Namespace) -> int:
+    from service.settings_page import page
+
+    print(page(), end="")
+    return 0
+
+
 def keys_create(options: argparse.Namespace) -> int:
     settings = _settings(options)
     key = new_key()
@@ -191,6 +198,9 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("migrate", parents=[configured], help="bring the database up to date")
     command.set_defaults(run=migrate)
+
+    command = commands.add_parser("settings", help="print every setting with its default and meaning, as Markdown")
+    command.set_defaults(run=show_settings)
 
     keys = commands.add_parser("keys", help="make, list and revoke API keys").add_subparsers(
         required=True, metavar="ACTION"

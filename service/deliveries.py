@@ -189,7 +189,8 @@ class Deliveries:
         if self._clock() + self._settings.timeout >= dispatch.leased_until:
             return  # the lease would end before the attempt: it is due again, for whoever claims it
         try:
-            self._outcomes.append(await self.attempt(dispatch))
+            outcome = await self.attempt(dispatch)  # before `_outcomes` is looked up: the recorder swaps the list
+            self._outcomes.append(outcome)
             self._to_record.set()
         except Exception:  # its lease ends, and it is tried again
             log.exception("delivery.failed delivery=%s", dispatch.delivery_id)

@@ -14,9 +14,11 @@ because the one aiohttp class is the parent of the other: so the aiohttp cause d
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
@@ -185,6 +187,7 @@ async def open_egress(guard: Guard, user_agent: str) -> AsyncIterator[Egress]:
 
 def _session(guard: Guard, headers: dict[str, str], *, force_close: bool = False) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(
+        ssl=_trust(),
         limit=CONNECTIONS,
         socket_factory=guard.socket,
         force_close=force_close,
@@ -200,9 +203,18 @@ def _session(guard: Guard, headers: dict[str, str], *, force_close: bool = False
     )
 
 
+@cache
+def _trust() -> ssl.SSLContext:
+    """Whom we believe to be who they say: the system's authorities. Loading them takes a while."""
+    return ssl.create_default_context()
+
+
 def _client(session: aiohttp.ClientSession, headers: dict[str, str]) -> httpx.AsyncClient:
     return httpx.AsyncClient(
-        transport=AiohttpTransport(client=session), headers=headers, follow_redirects=False, trust_env=False
+        transport=AiohttpTransport(client=session, verify=_trust()),
+        headers=headers,
+        follow_redirects=False,
+        trust_env=False,
     )
 
 

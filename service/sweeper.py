@@ -16,16 +16,18 @@ from service.model import Snapshot, Status, Submission, Task, new_id
 from service.pace import Pace
 from service.schedule import back_off, look_after_hint, next_look
 from service.settings import Settings
-from service.settling import End, end_of, merged, moved, progressed, settle
+from service.settling import End, end_of, merged, moved, progressed
 from service.store.statements import Database, Transaction
 from service.store.store import Dispatch, Reads, claim_tasks, step
-from service.tasks import LEASE_MARGIN_MS, Tasks, doubt
+from service.tasks import LEASE_MARGIN_MS, Tasks
 from service.wire import dump_text
 
 log = logging.getLogger("reelhook.sweeper")
 
 IDLE_MS = 250  # how soon work that another process left is noticed
 DRAIN_MS = 10 * SECOND
+ORPHANS_EVERY_S = 60
+ORPHANS_AT_ONCE = 100
 
 
 class Sweeper:
@@ -62,7 +64,7 @@ class Sweeper:
         for gateway in self._gateways.values():
             loops.append(self._loop(gateway, "next_to_ask", "claim_tasks_to_ask", self.look, gateway.to_ask))
             loops.append(self._loop(gateway, "next_to_send", "claim_tasks_to_send", self._send, gateway.to_send))
-        await asyncio.gather(*loops)
+        await asyncio.gather(*loops, self._follow_orphans())
 
     async def _loop(
         self,
@@ -84,7 +86,7 @@ class Sweeper:
                     free = gateway.settings.concurrency - len(running)
                     wait_ms = await self._until_due(gateway, next_statement, free)
                     if wait_ms <= 0:
-                        for task in await self._claim(gateway, claim_statement, lease_ms, free):
+                        for task in await self._claim(gateway.name, claim_statement, lease_ms, free):
                             started = asyncio.create_task(self._guarded(work, task), name=f"{work.__name__} {task.id}")
                             running.add(started)
                             started.add_done_callback(running.discard)
@@ -107,11 +109,11 @@ class Sweeper:
         due_at = await self._reads.next_at(statement, gateway=gateway.name)
         return IDLE_MS if due_at is None else min(IDLE_MS, due_at - now)
 
-    async def _claim(self, gateway: Gateway, statement: str, lease_ms: int, limit: int) -> list[Task]:
+    async def _claim(self, gateway: str, statement: str, lease_ms: int, limit: int) -> list[Task]:
         now = self._clock()
         lease = new_id("lease", now)
         return await self._database.write(
-            claim_tasks, statement, gateway=gateway.name, now=now, until=now + lease_ms, lease=lease, limit=limit
+            claim_tasks, statement, gateway=gateway, now=now, until=now + lease_ms, lease=lease, limit=limit
         )
 
     async def _guarded(self, work: Callable[[Task], Awaitable[None]], task: Task) -> None:
@@ -121,7 +123,28 @@ class Sweeper:
             log.exception("sweep.task_failed task=%s gateway=%s", task.id, task.gateway)
 
     async def _send(self, task: Task) -> None:
-        await self._tasks.send(task)
+        if self._clock() >= task.deadline_at:
+            await self._end(task.id, self._expired(task))
+        else:
+            await self._tasks.send(task)
+
+    async def _follow_orphans(self) -> None:
+        """Tasks of a gateway that has left the settings: nobody can be asked, but they end by their deadline."""
+        while True:
+            try:
+                for name in await self._reads.gateways_with_open_tasks() - set(self._gateways):
+                    log.warning(
+                        "sweep.orphans gateway=%s note=%r", name, "it has open tasks and is not in the settings"
+                    )
+                    await self._end_orphans(name)
+            except Exception:  # the database may be busy or full: a minute later it is tried again
+                log.exception("sweep.orphans_failed")
+            await asyncio.sleep(ORPHANS_EVERY_S)
+
+    async def _end_orphans(self, gateway: str) -> None:
+        for statement in ("claim_tasks_to_ask", "claim_tasks_to_send"):
+            for task in await self._claim(gateway, statement, LEASE_MARGIN_MS, ORPHANS_AT_ONCE):
+                await self._wait_or_end(task)
 
     # --- one look
 
@@ -130,21 +153,21 @@ class Sweeper:
         gateway = self._gateways[task.gateway]
         now = self._clock()
         if task.submission is Submission.SENDING:
-            await self._give_up_create(task, gateway, now)
-        elif task.submission is Submission.UNKNOWN or task.gateway_task_id is None:
-            await self._settle(task, self._expired(task))
+            await self._tasks.give_up_create(task)
+        elif task.gateway_task_id is None:
+            await self._wait_or_end(task)
         else:
             answer = await gateway.look(
                 task.gateway_task_id, gateway.dialect.surface(task.surface), self._settings.sweep.timeout
             )
             await asyncio.shield(self._heed(task, gateway, answer, started_at=now))
 
-    async def _give_up_create(self, task: Task, gateway: Gateway, now: int) -> None:
-        problem = Problem(
-            "outcome_unknown", "Reelhook was stopped while this task was being sent; it is not sent again"
-        )
-        await self._database.write(doubt, task.id, problem, self._tasks.doubt_deadline(task, gateway, now), now)
-        log.warning("task.create_lost task=%s gateway=%s", task.id, task.gateway)
+    async def _wait_or_end(self, task: Task) -> None:
+        """A task about which nobody can be asked ends by its deadline."""
+        if self._clock() >= task.deadline_at:
+            await self._end(task.id, self._expired(task))
+        else:
+            await self._database.write(step, "put_off", id=task.id, lease=task.lease)
 
     async def _heed(self, task: Task, gateway: Gateway, answer: Snapshot | Problem, *, started_at: int) -> None:
         now = self._clock()
@@ -157,7 +180,7 @@ class Sweeper:
                 answer.message,
             )
             if now >= task.deadline_at + self._settings.sweep.grace:
-                return await self._settle(task, self._expired(task))
+                return await self._end(task.id, self._expired(task))
             pause = back_off(task.misses + 1, self._chance(), first=gateway.min_interval_ms)
             return await self._note(
                 task, Snapshot(status=None), now, started_at, pause, gateway, misses=task.misses + 1
@@ -167,9 +190,9 @@ class Sweeper:
         end = end_of(task, answer, "sweep", now, self._settings.sweep.result_grace)
         if end is not None:
             by = "callback" if task.hinted_at is not None and started_at - task.hinted_at < 60 * SECOND else "sweep"
-            return await self._settle(task, End(status=end.status, by=by, error=end.error, snapshot=end.snapshot))
+            return await self._end(task.id, End(status=end.status, by=by, error=end.error, snapshot=end.snapshot))
         if now >= task.deadline_at:
-            return await self._settle(task, self._expired(task))
+            return await self._end(task.id, self._expired(task))
         return await self._note(task, answer, now, started_at, await self._pause(task, gateway, now), gateway, misses=0)
 
     async def _pause(self, task: Task, gateway: Gateway, now: int) -> int:
@@ -234,11 +257,8 @@ class Sweeper:
             return []
         return (yield from self._publisher.publish(noted, "task.running", now))
 
-    async def _settle(self, task: Task, end: End) -> None:
-        settled = await self._database.write(settle, task.id, end, self._publisher, self._clock())
-        if settled is not None:
-            log.info("task.settled task=%s gateway=%s status=%s by=%s", task.id, task.gateway, end.status, end.by)
-            self._hand_over(settled.dispatches)
+    async def _end(self, task_id: str, end: End) -> None:
+        await self._tasks.end(task_id, end)
 
     def _expired(self, task: Task) -> End:
         doubted = task.submission is not Submission.ACCEPTED

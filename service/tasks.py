@@ -30,7 +30,7 @@ from service.model import (
 from service.pace import Pace
 from service.schedule import back_off, first_look
 from service.settings import Settings
-from service.settling import End, Settled, end_of, moved, progressed, settle
+from service.settling import End, Settled, end_of, progressed, settle
 from service.signing import BodySignature, CallbackTokens, Forged
 from service.store.statements import Database, Transaction
 from service.store.store import (
@@ -39,6 +39,7 @@ from service.store.store import (
     IdempotencyKey,
     Reads,
     Replay,
+    callback_bodies,
     callback_seen,
     error_text,
     find_task,
@@ -55,17 +56,21 @@ LEASE_MARGIN_MS = 60 * SECOND
 CALLBACKS_KEPT = 100  # of one task; more are acknowledged and counted, so that a leaked URL cannot fill the disk
 EXECUTION_DEADLINE_MOST_S = 30 * 86_400
 MOST_WAIT_TO_SEND_MS = 60 * SECOND
+RECORD_TRIES = 20
+RECORD_PAUSE_S = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A submit: what is wanted, by whom, of which gateway. webhook: how the caller of this one task is told."""
+    """A submit: what is wanted, by whom, of which gateway. webhook_…: how the caller of this one task is told, and
+    what the field with his URL is called where he comes from."""
 
     owner: str
     gateway: Gateway
     surface: Surface
     request: VideoRequest
     when_full: str
+    webhook_field: str
     webhook_format: str
     webhook_secret: str
     idempotency_key: str | None = None
@@ -120,7 +125,7 @@ class Tasks:
         """
         order.gateway.check(order.request, order.surface)
         if order.request.webhook_url is not None:
-            await self._guard.vet(order.request.webhook_url, "webhook_url")
+            await self._guard.vet(order.request.webhook_url, order.webhook_field)
         task = self._new_task(order)
         key = (
             IdempotencyKey(key=order.idempotency_key, fingerprint=_fingerprint(order))
@@ -139,7 +144,7 @@ class Tasks:
         surface = gateway.dialect.surface(task.surface)
         url = gateway.callback_url(self._tokens.issue(gateway.name, task.id))
         outcome = await gateway.create(task.request, surface, url, self._settings.submit.timeout)
-        return await asyncio.shield(self._record_create(task, gateway, outcome))
+        return await asyncio.shield(self._surely_record(task, gateway, outcome))
 
     async def drain(self, timeout_ms: int) -> None:
         """Wait for the creates under way."""
@@ -197,6 +202,16 @@ class Tasks:
             lease=new_id("lease", now),
         )
 
+    async def _surely_record(self, task: Task, gateway: Gateway, outcome: CreateOutcome) -> Task:
+        """What a gateway said about a create is worth waiting for: the id of a paid task is known to nobody else."""
+        for _ in range(RECORD_TRIES):
+            try:
+                return await self._record_create(task, gateway, outcome)
+            except Exception:  # the database may be busy or full
+                log.exception("task.create_unrecorded task=%s outcome=%r", task.id, outcome)
+                await asyncio.sleep(RECORD_PAUSE_S)
+        return await self._record_create(task, gateway, outcome)
+
     async def _record_create(self, task: Task, gateway: Gateway, outcome: CreateOutcome) -> Task:
         log.info("task.create task=%s gateway=%s outcome=%s", task.id, gateway.name, type(outcome).__name__.lower())
         now = self._clock()
@@ -215,14 +230,9 @@ class Tasks:
                 done = await self._database.write(self._postpone, task, problem, now)
                 gateway.wake()
             case Unknown(problem):
-                deadline_at = self.doubt_deadline(task, gateway, now)
-                done = await self._database.write(doubt, task.id, problem, deadline_at, now)
+                done = await self._database.write(self._doubt, task, gateway, problem, now)
         self._hand_over(done.dispatches)
         return done.task
-
-    def doubt_deadline(self, task: Task, gateway: Gateway, now: int) -> int:
-        """Until when a create of unknown outcome may still be claimed: by its callback, if the gateway sends any."""
-        return task.deadline_at if gateway.calls_back else min(task.deadline_at, now + self._settings.submit.unclaimed)
 
     def _accept(self, task: Task, snapshot: Snapshot, next_at: int, now: int) -> Transaction[Settled]:
         accepted = yield from step(
@@ -234,7 +244,7 @@ class Tasks:
             yield from freeze_answer(accepted)
             return Settled(accepted, [])
         dispatches = yield from self._publisher.publish(accepted, "task.accepted", now)
-        if moved(accepted, snapshot) is Status.RUNNING:
+        if snapshot.status is Status.RUNNING:
             running = yield from self._note_running(accepted, snapshot, now)
             accepted, dispatches = running.task, dispatches + running.dispatches
         yield from freeze_answer(accepted)
@@ -255,6 +265,30 @@ class Tasks:
         next_at = min(task.deadline_at, now + pause)
         postponed = yield from step("postpone_create", id=task.id, error=error_text(problem), next_at=next_at, now=now)
         return Settled(postponed or (yield from _current(task)), [])
+
+    async def give_up_create(self, task: Task) -> None:
+        """Doubt a create that a stopped process has left behind; nobody knows how far it came."""
+        problem = Problem(
+            "outcome_unknown", "Reelhook was stopped while this task was being sent; it is not sent again"
+        )
+        doubted = await self._database.write(self._doubt, task, self._gateways[task.gateway], problem, self._clock())
+        self._hand_over(doubted.dispatches)
+        log.warning("task.create_lost task=%s gateway=%s", task.id, task.gateway)
+
+    def _doubt(self, task: Task, gateway: Gateway, problem: Problem, now: int) -> Transaction[Settled]:
+        """Note that nobody knows whether the gateway has this task. Nothing to ask about: it is next looked at when its
+        time is up, unless a callback claims it, or one has come already while the create was under way."""
+        unclaimed = now + self._settings.submit.unclaimed
+        deadline_at = task.deadline_at if gateway.calls_back else min(task.deadline_at, unclaimed)
+        doubted = yield from step(
+            "doubt_create", id=task.id, error=error_text(problem), next_at=deadline_at, deadline_at=deadline_at, now=now
+        )
+        dispatches: list[Dispatch] = []
+        for body in (yield from callback_bodies(task.id)) if doubted else []:
+            doubted = yield from _current(task)
+            if not doubted.status.terminal:
+                dispatches += (yield from self._heed(gateway, doubted, body.encode(), now))[1]
+        return Settled((yield from _current(task)), dispatches)
 
     def _note_running(self, task: Task, snapshot: Snapshot, now: int) -> Transaction[Settled]:
         running = yield from step("note_news", id=task.id, progress=progressed(task, snapshot), now=now)
@@ -300,25 +334,41 @@ class Tasks:
         return outcome, dispatches
 
     def _heed(self, gateway: Gateway, task: Task, body: bytes, now: int) -> Transaction[tuple[str, list[Dispatch]]]:
-        """What a new callback does. Where the gateway cannot be asked, because its reply with the id was lost, the body
-        is believed without `trust`: it is the only witness there is."""
+        """What a new callback does: normally the gateway is asked. Its body is believed with `trust`, and where nobody
+        can be asked because the reply with the gateway's id was lost: then it is the only witness there is."""
         snapshot = _read_callback(gateway, body)
+        told: list[Dispatch] = []
         if task.submission is Submission.UNKNOWN and snapshot.gateway_task_id is not None:
-            claimed = yield from step(
-                "accept_task", id=task.id, gateway_task_id=snapshot.gateway_task_id, next_at=now, now=now
-            )
-            task = claimed or task
-        believed = gateway.settings.trust == "trust" or task.submission is Submission.UNKNOWN
-        if believed:
-            end = end_of(task, snapshot, "callback", now, self._settings.sweep.result_grace)
-            settled = (yield from settle(task.id, end, self._publisher, now)) if end else None
-            if settled is not None:
-                return "settled", settled.dispatches
-            if snapshot.status is Status.RUNNING:
-                return "noted", (yield from self._note_running(task, snapshot, now)).dispatches
+            claimed = yield from self._accept(task, snapshot, now, now)
+            task, told = claimed.task, claimed.dispatches
+        if gateway.settings.trust == "trust" or task.submission is Submission.UNKNOWN:
+            outcome, more = yield from self._believe(task, snapshot, now)
+            told += more
+            if outcome is not None:
+                return outcome, told
+        if task.submission is Submission.UNKNOWN:
+            return "noted", told
         due_at = max(now, (task.looked_at or 0) + gateway.min_interval_ms)
         yield from step("hint_task", id=task.id, next_at=due_at, now=now)
-        return "look", []
+        return "look", told
+
+    def _believe(self, task: Task, snapshot: Snapshot, now: int) -> Transaction[tuple[str | None, list[Dispatch]]]:
+        end = end_of(task, snapshot, "callback", now, self._settings.sweep.result_grace)
+        settled = (yield from settle(task.id, end, self._publisher, now)) if end else None
+        if settled is not None:
+            return "settled", settled.dispatches
+        if snapshot.status is Status.RUNNING:
+            return "noted", (yield from self._note_running(task, snapshot, now)).dispatches
+        return None, []
+
+    async def end(self, task_id: str, end: End) -> Task | None:
+        """Settle a task and send what it has to tell; None when it was over already."""
+        settled = await self._database.write(settle, task_id, end, self._publisher, self._clock())
+        if settled is None:
+            return None
+        log.info("task.settled task=%s status=%s by=%s", task_id, end.status, end.by)
+        self._hand_over(settled.dispatches)
+        return settled.task
 
     # --- cancel
 
@@ -333,7 +383,8 @@ class Tasks:
             settled = await self._database.write(self._cancel_unsent, task.id, self._clock())
             if settled is None:
                 raise Problem("conflict", "the task is just being sent; try again in a moment")
-            return self._told(settled)
+            self._hand_over(settled.dispatches)
+            return settled.task
         if task.gateway_task_id is None or gateway is None:
             raise Problem(
                 "not_cancellable", "the gateway has not confirmed this task, so it cannot be asked to cancel it"
@@ -352,9 +403,9 @@ class Tasks:
             await self._look_soon(task, gateway)
             raise Problem("not_cancellable", f"the gateway says {snapshot.word or 'nothing of a cancellation'}")
         end = End(status=Status.CANCELLED, by="cancel", error=Problem("cancelled", "cancelled by the caller"))
-        settled = await self._database.write(settle, task.id, end, self._publisher, self._clock())
-        if settled is not None:
-            return self._told(settled)
+        cancelled = await self.end(task.id, end)
+        if cancelled is not None:
+            return cancelled
         current = await self._reads.task(task.id, None)
         if current is None or current.status is not Status.CANCELLED:
             raise Problem("not_cancellable", f"the task has already {current.status if current else 'ended'}")
@@ -371,22 +422,6 @@ class Tasks:
         now = self._clock()
         await self._database.write(step, "hint_task", id=task.id, next_at=now, now=now)
         gateway.wake()
-
-    def _told(self, settled: Settled) -> Task:
-        self._hand_over(settled.dispatches)
-        return settled.task
-
-
-def doubt(task_id: str, problem: Problem, deadline_at: int, now: int) -> Transaction[Settled]:
-    """Note that nobody knows whether the gateway has this task. Nothing to ask about: it is next looked at when its
-    time is up."""
-    task = yield from step(
-        "doubt_create", id=task_id, error=error_text(problem), next_at=deadline_at, deadline_at=deadline_at, now=now
-    )
-    if task is None:
-        task = yield from find_task(task_id)
-    assert task is not None  # tasks are never deleted while they are not over
-    return Settled(task, [])
 
 
 def _current(task: Task) -> Transaction[Task]:

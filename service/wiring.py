@@ -50,12 +50,7 @@ class Services:
 @asynccontextmanager
 async def open_database(settings: Settings, *, migrate: bool = True) -> AsyncIterator[Database]:
     """The database, brought up to date unless that is asked not to be."""
-    if settings.database.startswith(("postgres://", "postgresql://")):
-        raise SettingsError("database: PostgreSQL is not supported by this version; name a SQLite file")
-    try:
-        database = await SqliteDatabase.open(Path(settings.database))
-    except OSError as error:
-        raise SettingsError(f"database: {settings.database}: {error}") from error
+    database = await _connect(settings.database)
     try:
         if migrate:
             for name in await database.migrate():
@@ -127,6 +122,16 @@ async def read_secret_key(settings: Settings, database: Database) -> str:
     if settings.secret_key is not None:
         return settings.secret_key
     return await database.write(_secret_key, secrets.token_urlsafe(32))
+
+
+async def _connect(name: str) -> Database:
+    if not name.startswith(("postgres://", "postgresql://")):
+        return await SqliteDatabase.open(Path(name))
+    try:
+        from service.store.postgres import PostgresDatabase
+    except ModuleNotFoundError as error:
+        raise SettingsError("database: PostgreSQL needs asyncpg: pip install 'reelhook[postgres]'") from error
+    return await PostgresDatabase.open(name)
 
 
 def _guard(settings: Settings) -> Guard:

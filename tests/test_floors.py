@@ -9,15 +9,23 @@ SERVICE = Path(__file__).parent.parent / "service"
 
 # A room is a module or a package directly under service/; "" is service/__init__.py itself.
 FLOORS = {
-    9: ("cli",),
-    8: ("web", "worker", "demo"),
-    7: ("wiring",),
-    6: ("sandbox", "tasks", "sweeper", "deliveries"),
-    5: ("gateways",),
+    17: ("__main__",),
+    16: ("cli",),
+    15: ("demo",),
+    14: ("demo_count",),
+    13: ("demo_story",),
+    12: ("demo_cast", "demo_cases"),
+    11: ("demo_subscribers",),
+    10: ("web", "worker"),
+    9: ("wiring",),
+    8: ("sweeper", "sandbox"),
+    7: ("tasks", "deliveries", "sandbox_callbacks"),
+    6: ("settling", "sandbox_task"),
+    5: ("gateways", "events"),
     4: ("formats",),
     3: ("dialects", "keys", "pace"),
-    2: ("store",),
-    1: ("egress", "signing", "schedule", "model", "settings", "sandbox_video"),
+    2: ("store", "settings_page"),
+    1: ("egress", "signing", "schedule", "model", "settings", "sandbox_video", "sandbox_script", "sandbox_log"),
     0: ("wire",),
     -1: ("errors", "clock", ""),
 }
@@ -25,7 +33,7 @@ FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 
 RESERVED = {  # library -> the rooms that may import it
     **dict.fromkeys(("sqlite3", "aiosqlite", "asyncpg"), ("store",)),
-    **dict.fromkeys(("aiohttp", "httpx", "httpx_aiohttp"), ("egress", "demo")),
+    **dict.fromkeys(("aiohttp", "httpx", "httpx_aiohttp"), ("egress", "demo", "demo_cast")),
 }
 PURE = ("dialects", "formats")  # no I/O, no clock
 IMPURE = ("time", "random", "asyncio", "socket", "starlette", "httpx", "aiohttp", "os", "sqlite3")

@@ -10,6 +10,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -17,7 +18,8 @@ from typing import Any
 
 import aiosqlite
 
-from service.store.statements import P, Row, Rows, Statement, T, Transaction, migrations, run, statements
+from service.errors import SettingsError
+from service.store.statements import P, Rows, Statement, T, Transaction, apply_migrations, sql_of, statements
 
 log = logging.getLogger("reelhook.store")
 
@@ -44,6 +46,7 @@ class SqliteDatabase:
     def __init__(self, writer: sqlite3.Connection, reader: aiosqlite.Connection) -> None:
         self._writer = writer
         self._reader = reader
+        self._closed = False
         # Bounded by its users: each waits for its answer before it asks again.
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._write_for_ever, name="reelhook-sqlite-writer", daemon=True)
@@ -51,11 +54,15 @@ class SqliteDatabase:
 
     @classmethod
     async def open(cls, path: Path) -> "SqliteDatabase":
-        path.parent.mkdir(parents=True, exist_ok=True)
-        writer = await asyncio.to_thread(_open_writer, path)
+        """SettingsError when the file cannot be used."""
+        try:
+            writer = await asyncio.to_thread(_open_writer, path)
+        except (OSError, sqlite3.Error) as error:
+            raise SettingsError(f"database: {path}: {error}") from error
         reader = await aiosqlite.connect(
             f"file:{_uri(path)}?mode=ro", uri=True, cached_statements=CACHED_STATEMENTS, isolation_level=None
         )
+        reader.row_factory = sqlite3.Row
         await reader.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
         if sqlite3.sqlite_version_info < SOUND_SINCE:
             log.info(
@@ -66,22 +73,22 @@ class SqliteDatabase:
         return cls(writer, reader)
 
     async def write(self, transaction: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._closed:
+            raise RuntimeError("the database is closed")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
         self._jobs.put(_Job(transaction(*args, **kwargs), loop, answer))
         return await answer
 
     async def read(self, name: str, /, **params: Any) -> Rows:
-        cursor = await self._reader.execute(statements()[name], params)
-        names = [column[0] for column in cursor.description]
-        rows = await cursor.fetchall()
-        await cursor.close()
-        return [dict(zip(names, row, strict=True)) for row in rows]
+        # In one go: a cursor left open by a cancelled caller would hold up the checkpoints.
+        return [dict(row) for row in await self._reader.execute_fetchall(statements()[name], params)]
 
     async def migrate(self) -> list[str]:
-        return await self.write(_migrate)
+        return await self.write(apply_migrations)
 
     async def close(self) -> None:
+        self._closed = True
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
         await self._reader.close()
@@ -114,7 +121,7 @@ class SqliteDatabase:
                 self._run_part(job)
             self._writer.execute("COMMIT")
         except BaseException as error:
-            if self._writer.in_transaction:
+            with suppress(sqlite3.Error):  # of a full or broken disk; the thread must live
                 self._writer.execute("ROLLBACK")
             for job in batch:
                 job.result, job.error = None, error
@@ -130,6 +137,7 @@ class SqliteDatabase:
 
 
 def _open_writer(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
     writer = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=CACHED_STATEMENTS, timeout=BUSY_MS / 1000
     )
@@ -153,7 +161,7 @@ def _advance(connection: sqlite3.Connection, transaction: Transaction[T]) -> T:
 
 
 def _run(connection: sqlite3.Connection, statement: Statement) -> Rows:
-    sql = statements().get(statement.name, statement.name)
+    sql = sql_of(statement)
     if statement.many is not None:
         connection.executemany(sql, statement.many)
         return []
@@ -182,17 +190,3 @@ def _resolve(jobs: Iterable[_Job]) -> None:
             job.answer.set_exception(job.error)
         else:
             job.answer.set_result(job.result)
-
-
-def _migrate() -> Transaction[list[str]]:
-    yield run("CREATE TABLE IF NOT EXISTS migrations (name TEXT NOT NULL PRIMARY KEY)")
-    rows: list[Row] = list((yield run("SELECT name FROM migrations")))
-    known = {row["name"] for row in rows}
-    applied = []
-    for name, parts in migrations():
-        if name not in known:
-            for part in parts:
-                yield run(part)
-            yield run("INSERT INTO migrations (name) VALUES (:name)", name=name)
-            applied.append(name)
-    return applied

@@ -47,7 +47,8 @@ def run_many(name: str, many: Sequence[Params]) -> Statement:
 
 
 class Database(Protocol):
-    """What a driver does. `write` returns after the commit is on disk; a cancelled caller does not undo it."""
+    """What a driver does. `write` returns after the commit is on disk; a cancelled caller does not undo it. A
+    transaction has no effects but its statements: a driver may begin it again."""
 
     async def write(self, transaction: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
 
@@ -74,11 +75,28 @@ def statements() -> dict[str, str]:
     return found
 
 
+def sql_of(statement: Statement) -> str:
+    """Its text by its name; what is no name is text itself, as the parts of a migration are."""
+    return statements().get(statement.name, statement.name)
+
+
 def migrations() -> list[tuple[str, list[str]]]:
     """(name, statements) of each migration, in order."""
     folder = files("service.store").joinpath("sql").joinpath("migrations")
     found = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
     return [(file.name.removesuffix(".sql"), _split(_without_comments(file.read_text()))) for file in found]
+
+
+def apply_migrations() -> Transaction[list[str]]:
+    """Apply what is missing; a driver sees to it that one process at a time does."""
+    yield run("CREATE TABLE IF NOT EXISTS migrations (name TEXT NOT NULL PRIMARY KEY)")
+    known = {row["name"] for row in (yield run("SELECT name FROM migrations"))}
+    missing = [(name, parts) for name, parts in migrations() if name not in known]
+    for name, parts in missing:
+        for part in parts:
+            yield run(part)
+        yield run("INSERT INTO migrations (name) VALUES (:name)", name=name)
+    return [name for name, _ in missing]
 
 
 def _without_comments(sql: str) -> str:

@@ -159,6 +159,11 @@ def insert_callback(callback: Callback) -> Transaction[None]:
     )
 
 
+def callback_bodies(task_id: str) -> Transaction[list[str]]:
+    """In the order in which they came."""
+    return [row["body"] for row in (yield run("callback_bodies", task_id=task_id))]
+
+
 def callback_seen(task_id: str, body: str) -> Transaction[bool]:
     return bool((yield run("callback_seen", task_id=task_id, body=body)))
 
@@ -314,6 +319,9 @@ class Reads:
     async def durations(self, gateway: str, model: str, limit: int) -> list[int]:
         rows = await self._database.read("recent_durations", gateway=gateway, model=model, limit=limit)
         return [row["duration_ms"] for row in rows]
+
+    async def gateways_with_open_tasks(self) -> set[str]:
+        return {row["gateway"] for row in await self._database.read("gateways_with_open_tasks")}
 
     async def next_at(self, name: str, /, **params: Any) -> int | None:
         """The earliest due time that a `next_…` statement finds."""

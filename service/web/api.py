@@ -66,6 +66,7 @@ async def submit_task(request: Request) -> Response:
         surface=gateway.surface,
         request=wanted,
         when_full=when_full,
+        webhook_field="webhook_url",
         webhook_format="standard",
         webhook_secret=owner_secret(services.secret_key, caller.name),
         idempotency_key=idempotency_key(request),

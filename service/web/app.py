@@ -29,7 +29,7 @@ def create_app(settings: Settings, open_services: OpenServices) -> Starlette:
             yield
 
     dialects = {name: gateway.dialect or name for name, gateway in settings.gateways.items()}
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/health", health, methods=["GET"]),
             *api.ROUTES,
@@ -39,6 +39,8 @@ def create_app(settings: Settings, open_services: OpenServices) -> Starlette:
         exception_handlers=exception_answers(dialects),
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # a path that is not there is not there, in the words of its dialect
+    return app
 
 
 def mount(name: str, dialect: str) -> Mount:

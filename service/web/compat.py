@@ -69,6 +69,7 @@ class HubEngine:
             surface=surface,
             request=wanted,
             when_full="refuse",
+            webhook_field=".".join(surface.callback_path),
             webhook_format="gateway",
             webhook_secret=owner_secret(self._services.secret_key, caller.name),
             idempotency_key=idempotency_key(request),

@@ -23,9 +23,10 @@ INSERT INTO subscriptions (id, owner, task_id, url, events, format, secret, desc
 VALUES (:id, :owner, :task_id, :url, :events, :format, :secret, :description, :created_at);
 
 -- name: subscriptions_to_tell
-SELECT * FROM subscriptions WHERE owner = :owner AND task_id IS NULL AND disabled_at IS NULL
-UNION ALL
-SELECT * FROM subscriptions WHERE task_id = :task_id AND owner = :owner AND disabled_at IS NULL;
+-- They stay until the deliveries are stored: else one that is deleted meanwhile leaves a delivery that is due for ever.
+SELECT * FROM subscriptions
+WHERE disabled_at IS NULL AND ((owner = :owner AND task_id IS NULL) OR (owner = :owner AND task_id = :task_id))
+/* for share */;
 
 -- name: subscription
 SELECT * FROM subscriptions WHERE id = :id AND (owner = :owner OR CAST(:owner AS TEXT) IS NULL);

@@ -46,7 +46,8 @@ LIMIT :limit;
 -- The gateway's id is worth keeping whatever happened meanwhile: a lease that ran out, a callback that came first.
 UPDATE tasks SET
     submission = 'accepted', gateway_task_id = :gateway_task_id, accepted_at = :now, updated_at = :now,
-    next_at = CASE WHEN next_at IS NULL THEN NULL WHEN hinted_at IS NULL THEN :next_at ELSE :now END,
+    error = CASE WHEN next_at IS NULL THEN error ELSE NULL END,
+    next_at = CASE WHEN next_at IS NULL THEN NULL WHEN hinted_at IS NULL THEN CAST(:next_at AS BIGINT) ELSE :now END,
     lease = NULL
 WHERE id = :id AND submission IN ('sending', 'unknown')
 RETURNING *;
@@ -96,14 +97,23 @@ WHERE gateway = :gateway AND submission = 'unsent' AND next_at IS NOT NULL;
 SELECT MIN(next_at) AS next_at FROM tasks
 WHERE gateway = :gateway AND submission <> 'unsent' AND next_at IS NOT NULL;
 
+-- name: gateways_with_open_tasks
+SELECT DISTINCT gateway FROM tasks WHERE next_at IS NOT NULL;
+
+-- name: put_off
+-- Nobody to ask: looked at again when its time is up.
+UPDATE tasks SET next_at = deadline_at, lease = NULL WHERE id = :id AND lease = :lease AND next_at IS NOT NULL
+RETURNING *;
+
 -- name: note_look
 -- What a look found short of an end. Fenced by the lease: who lost it has nothing to say. A hint that came while the
--- gateway was being asked stays due.
+-- gateway was being asked stays due; a callback that saw the task run meanwhile is not unsaid.
 UPDATE tasks SET
-    status = :status, progress = :progress, result = :result, unknown_word = :unknown_word, misses = :misses,
+    status = CASE WHEN status = 'running' THEN status ELSE :status END,
+    progress = :progress, result = :result, unknown_word = :unknown_word, misses = :misses,
     running_at = CASE WHEN :status = 'running' AND running_at IS NULL THEN :now ELSE running_at END,
     looked_at = :now, updated_at = :now, lease = NULL,
-    next_at = CASE WHEN hinted_at > CAST(:started_at AS BIGINT) THEN :hinted_next_at ELSE :next_at END
+    next_at = CASE WHEN hinted_at > :started_at THEN CAST(:hinted_next_at AS BIGINT) ELSE :next_at END
 WHERE id = :id AND lease = :lease AND next_at IS NOT NULL
 RETURNING *;
 
@@ -138,6 +148,9 @@ RETURNING *;
 
 -- name: insert_callback
 INSERT INTO callbacks (id, task_id, received_at, outcome, body) VALUES (:id, :task_id, :now, :outcome, :body);
+
+-- name: callback_bodies
+SELECT body FROM callbacks WHERE task_id = :task_id ORDER BY id;
 
 -- name: callback_seen
 -- The same bytes again: a gateway's repetition.
