@@ -6,24 +6,23 @@ import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
-
-import uvicorn
 
 from service import __version__
 from service.clock import system_clock
 from service.dialects import DIALECTS
 from service.errors import SettingsError
 from service.keys import insert_key, new_key, revoke_key
+from service.sandbox import SandboxSettings
+from service.sandbox_script import marker_table
 from service.settings import Settings, read_settings
 from service.signing import owner_secret
 from service.web.app import create_app
+from service.web.serving import listen, serve_until_signalled
 from service.wire import dump_text
 from service.wiring import Services, open_database, open_services, read_secret_key
-from service.worker import working
-
-GRACEFUL_S = 30
+from service.worker import CREATES_DRAIN_MS, working
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,31 +39,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     settings = _settings(options)
+    host, port = options.host or settings.host, settings.port if options.port is None else options.port
+    try:
+        listening = listen(host, port)
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from error
 
-    @asynccontextmanager
-    async def opened() -> AsyncIterator[Services]:
-        async with open_services(settings) as services:
-            if options.no_worker:
-                yield services
-                await services.tasks.drain(GRACEFUL_S * 1000)
-            else:
-                async with working(services):
-                    yield services
+    async def until_stopped() -> None:
+        async with open_services(settings) as services, _loops(services, wanted=not options.no_worker):
+            app = create_app(settings, lambda: nullcontext(services))
+            await serve_until_signalled(app, listening)
 
-    config = uvicorn.Config(
-        create_app(settings, opened),
-        host=options.host or settings.host,
-        port=settings.port if options.port is None else options.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        http="httptools",
-        lifespan="on",
-        timeout_graceful_shutdown=GRACEFUL_S,
-    )
-    server = uvicorn.Server(config)
-    server.run()
-    return 0 if server.started else 3
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(until_stopped())
+    return 0
+
+
+@asynccontextmanager
+async def _loops(services: Services, *, wanted: bool) -> AsyncIterator[None]:
+    if wanted:
+        async with working(services):
+            yield
+    else:
+        yield
+        await services.tasks.drain(CREATES_DRAIN_MS)
 
 
 def work(options: argparse.Namespace) -> int:
@@ -152,7 +150,19 @@ def keys_revoke(options: argparse.Namespace) -> int:
 def sandbox(options: argparse.Namespace) -> int:
     from service.web.sandbox import run_sandbox
 
-    raise SystemExit(run_sandbox)
+    try:
+        settings = SandboxSettings(seed=options.seed, api_key=options.api_key, rates=dict(options.rate))
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(run_sandbox(options.dialect, options.host, options.port, settings))
+    except (ValueError, OSError) as error:
+        print(f"reelhook: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _rate(text: str) -> tuple[str, float]:
+    marker, _, rate = text.partition("=")
+    return marker, float(rate)
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -216,9 +226,28 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("id", help="the id that `keys list` shows")
     command.set_defaults(run=keys_revoke)
 
-    command = commands.add_parser("sandbox", help="run a scripted gateway")
-    command.add_argument("--dialect", required=True, choices=list(DIALECTS))
-    command.add_argument("--port", type=int, default=9000)
+    command = commands.add_parser(
+        "sandbox",
+        help="run a scripted gateway",
+        description="A gateway that is not there. What happens to a task is written in its prompt, in brackets:\n\n"
+        + marker_table(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("--dialect", required=True, choices=list(DIALECTS), help="whose language it speaks")
+    command.add_argument("--host", default="127.0.0.1")
+    command.add_argument("--port", type=int, default=9000, help="0 takes a free one (default: 9000)")
+    command.add_argument(
+        "--api-key", default=SandboxSettings().api_key, help="the key it expects (default: %(default)s)"
+    )
+    command.add_argument("--seed", type=int, default=0, help="decides all chances")
+    command.add_argument(
+        "--rate",
+        type=_rate,
+        action="append",
+        default=[],
+        metavar="MARKER=P",
+        help="how likely a marker is for prompts that have none, such as fail=0.1; may be repeated",
+    )
     command.set_defaults(run=sandbox)
 
     command = commands.add_parser("demo", help="see the whole story on this machine, without an account")

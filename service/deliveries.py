@@ -27,7 +27,7 @@ from service.wire import HttpAnswer, HttpRequest
 
 log = logging.getLogger("reelhook.deliveries")
 
-LEASE_MS = 60 * SECOND
+LEASE_MARGIN_MS = 5 * SECOND
 CLAIM = 100  # more at a time take far longer in large tables (facts: 15 ms for 500 at a million rows)
 IDLE_MS = 250
 WAITING_MOST = 5_000  # leased and waiting, of all lanes together
@@ -84,6 +84,8 @@ class Deliveries:
         self._to_record = asyncio.Event()
         self._leases = count()
         self._running = False
+        # two deadlines: one to wait for a free sender, one for the attempt
+        self._lease_ms = 2 * settings.timeout + LEASE_MARGIN_MS
         self._process = new_id("lease", clock())
 
     # --- taking work
@@ -92,7 +94,7 @@ class Deliveries:
         """A lease for deliveries about to be committed; None when nobody is sending here, or there is no room."""
         if not self._running or self._waiting >= WAITING_MOST:
             return None
-        return Lease(f"{self._process}.{next(self._leases)}", self._clock() + LEASE_MS)
+        return Lease(f"{self._process}.{next(self._leases)}", self._clock() + self._lease_ms)
 
     def accept(self, dispatches: list[Dispatch]) -> None:
         """Take leased deliveries. What its lane has no room for is given back, due a little later."""
@@ -136,7 +138,7 @@ class Deliveries:
         return IDLE_MS if due_at is None else min(IDLE_MS, due_at - self._clock())
 
     async def _claim(self) -> None:
-        lease = Lease(f"{self._process}.{next(self._leases)}", self._clock() + LEASE_MS)
+        lease = Lease(f"{self._process}.{next(self._leases)}", self._clock() + self._lease_ms)
         self.accept(await self._database.write(claim_deliveries, self._clock(), lease.until, lease.token, CLAIM))
 
     async def _drain(self) -> None:

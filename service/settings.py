@@ -56,6 +56,11 @@ class SubmitSettings:
         "How long a gateway may take to answer a create; after that the outcome counts as unknown.",
         low=SECOND,
     )
+    lease: Span = setting(
+        Span(30 * SECOND),
+        "How soon a create that a stopped process left behind is doubted; renewed while the create goes on.",
+        low=100,
+    )
     unclaimed: Span = setting(
         Span(2 * HOUR),
         "How long a task of unknown outcome stays open where no callback can ever claim it.",

@@ -19,11 +19,12 @@ from service.settings import Settings
 from service.settling import End, end_of, merged, moved, progressed
 from service.store.statements import Database, Transaction
 from service.store.store import Dispatch, Reads, claim_tasks, step
-from service.tasks import LEASE_MARGIN_MS, Tasks
+from service.tasks import Tasks
 from service.wire import dump_text
 
 log = logging.getLogger("reelhook.sweeper")
 
+LEASE_MARGIN_MS = 5 * SECOND
 IDLE_MS = 250  # how soon work that another process left is noticed
 DRAIN_MS = 10 * SECOND
 ORPHANS_EVERY_S = 60
@@ -60,10 +61,11 @@ class Sweeper:
 
     async def run(self) -> None:
         """Sweep until cancelled; questions under way are let finish."""
+        look_ms, send_ms = self._settings.sweep.timeout + LEASE_MARGIN_MS, self._settings.submit.lease
         loops = []
-        for gateway in self._gateways.values():
-            loops.append(self._loop(gateway, "next_to_ask", "claim_tasks_to_ask", self.look, gateway.to_ask))
-            loops.append(self._loop(gateway, "next_to_send", "claim_tasks_to_send", self._send, gateway.to_send))
+        for each in self._gateways.values():
+            loops.append(self._loop(each, "next_to_ask", "claim_tasks_to_ask", self.look, each.to_ask, look_ms))
+            loops.append(self._loop(each, "next_to_send", "claim_tasks_to_send", self._send, each.to_send, send_ms))
         await asyncio.gather(*loops, self._follow_orphans())
 
     async def _loop(
@@ -73,11 +75,9 @@ class Sweeper:
         claim_statement: str,
         work: Callable[[Task], Awaitable[None]],
         woken: asyncio.Event,
+        lease_ms: int,
     ) -> None:
         running: set[asyncio.Task[None]] = set()
-        lease_ms = LEASE_MARGIN_MS + (
-            self._settings.sweep.timeout if work == self.look else self._settings.submit.timeout
-        )
         try:
             while True:
                 woken.clear()

@@ -46,13 +46,13 @@ from service.store.store import (
     freeze_answer,
     insert_callback,
     insert_task,
+    renew_create,
     step,
 )
 from service.wire import dumps, read_object
 
 log = logging.getLogger("reelhook.tasks")
 
-LEASE_MARGIN_MS = 60 * SECOND
 CALLBACKS_KEPT = 100  # of one task; more are acknowledged and counted, so that a leaked URL cannot fill the disk
 EXECUTION_DEADLINE_MOST_S = 30 * 86_400
 MOST_WAIT_TO_SEND_MS = 60 * SECOND
@@ -143,13 +143,26 @@ class Tasks:
         gateway = self._gateways[task.gateway]
         surface = gateway.dialect.surface(task.surface)
         url = gateway.callback_url(self._tokens.issue(gateway.name, task.id))
-        outcome = await gateway.create(task.request, surface, url, self._settings.submit.timeout)
+        creating = asyncio.create_task(gateway.create(task.request, surface, url, self._settings.submit.timeout))
+        try:
+            outcome = await self._leased(task, creating)
+        finally:
+            creating.cancel()
         return await asyncio.shield(self._surely_record(task, gateway, outcome))
 
     async def drain(self, timeout_ms: int) -> None:
         """Wait for the creates under way."""
         if self._sending:
             await asyncio.wait(list(self._sending.values()), timeout=timeout_ms / 1000)
+
+    async def _leased(self, task: Task, creating: "asyncio.Task[CreateOutcome]") -> CreateOutcome:
+        """Wait for a create, which with inline media can take minutes, and keep others from doubting it."""
+        lease_ms = self._settings.submit.lease
+        while True:
+            done, _ = await asyncio.wait({creating}, timeout=lease_ms / 3000)
+            if done:
+                return creating.result()
+            await self._database.write(renew_create, task.id, task.lease, self._clock() + lease_ms)
 
     def _start(self, task: Task) -> asyncio.Task[Task]:
         sending = asyncio.create_task(self.send(task), name=f"create {task.id}")
@@ -198,7 +211,7 @@ class Tasks:
             created_at=now,
             updated_at=now,
             deadline_at=now + lifetime_ms,
-            next_at=now + self._settings.submit.timeout + LEASE_MARGIN_MS,
+            next_at=now + self._settings.submit.lease,
             lease=new_id("lease", now),
         )
 

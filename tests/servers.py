@@ -45,7 +45,7 @@ class Sink:
             finally:
                 self._over.set()
 
-    async def wait_for(self, enough: Callable[[list[HttpRequest]], bool]) -> list[HttpRequest]:
+    async def wait_for(self, enough: Callable[[list[HttpRequest]], object]) -> list[HttpRequest]:
         """The requests, as soon as they are enough; TimeoutError when they never are."""
         async with asyncio.timeout(PATIENCE_S), self._news:
             await self._news.wait_for(lambda: enough(self.requests))

@@ -40,8 +40,8 @@ PROBLEM_BY_WORD: Mapping[str, str] = {
     "insufficient_user_quota": "insufficient_credit",
     "model not allowed": "unsupported_model",
     "insufficient user quota": "insufficient_credit",
-    # ASSUME the words of OpenAI and of the new-api source where videos.txt puts an error behind HTTP 200 without listing
-    # any: a full gateway must be told from a refusal, and a failed upstream may have made the task all the same.
+    # ASSUME the words of OpenAI and of the new-api source: videos.txt puts errors behind HTTP 200 and lists none. A
+    # full gateway must be told from a refusal, and a failed upstream may have made the task all the same.
     "insufficient_quota": "insufficient_credit",
     "rate_limit_exceeded": "rate_limited",
     "rate_limit_error": "rate_limited",

@@ -139,6 +139,10 @@ def step(name: str, /, **params: Any) -> Transaction[Task | None]:
     return task_from_row(rows[0]) if rows else None
 
 
+def renew_create(task_id: str, lease: str | None, until: int) -> Transaction[None]:
+    yield run("renew_create", id=task_id, lease=lease, until=until)
+
+
 def find_task(task_id: str) -> Transaction[Task | None]:
     return (yield from step("task", id=task_id))
 

@@ -162,7 +162,7 @@ def read_subscription(body: Json, owner: str, now: int) -> Subscription:
     url = body.get("url")
     if not isinstance(url, str):
         raise invalid("url", f"must be a URL, not {kind_of(url)}" if url is not None else "is required")
-    shape = body.get("format") or "standard"
+    shape = "standard" if body.get("format") is None else body["format"]
     if shape not in OFFERED:
         raise invalid("format", f"must be one of {', '.join(OFFERED)}")
     description = body.get("description")

@@ -1,20 +1,26 @@
-"""Serve an app inside the running loop: sandboxes, the demo, tests. (`reelhook serve` lets uvicorn own the process.)
+"""Serve an app inside the running loop: the service until a signal, sandboxes and tests for as long as a block lasts.
 
 On top of HTTP there is one thing that no ASGI message says: an app can drop the connection instead of answering.
 """
 
+import asyncio
 import ipaddress
+import logging
+import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Generator
+from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+log = logging.getLogger("reelhook.web")
+
 EXTENSION = "reelhook.connection"
 GRACEFUL_S = 1
+PATIENT_S = 30
 
 
 def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
@@ -53,6 +59,34 @@ async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[str]:
             yield url_of(listening)
         finally:
             await server.shutdown(sockets=[listening])
+
+
+async def serve_until_signalled(app: ASGIApp, listening: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT, then finish the requests under way; a second signal does not wait for them."""
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=PATIENT_S,
+    )
+    server = _Server(config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.handle_exit, number, None)
+    log.info("web.serving url=%s", url_of(listening))
+    with listening:
+        await server.serve(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signals: it raises them again when it has ended, and a clean end would look like none."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
 
 
 class DroppableProtocol(HttpToolsProtocol):

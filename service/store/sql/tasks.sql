@@ -52,6 +52,10 @@ UPDATE tasks SET
 WHERE id = :id AND submission IN ('sending', 'unknown')
 RETURNING *;
 
+-- name: renew_create
+-- The create is still under way, and so is its process.
+UPDATE tasks SET next_at = :until WHERE id = :id AND lease = :lease AND submission = 'sending' AND next_at IS NOT NULL;
+
 -- name: postpone_create
 -- The create provably did not happen: it will be offered again.
 UPDATE tasks SET submission = 'unsent', error = :error, misses = misses + 1,
