@@ -1,0 +1,64 @@
+"""The documentation is held to the code."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from service.cli import main
+from service.dialects import DIALECTS
+from service.errors import CODES
+from service.model import EVENT_TYPES
+from service.settings_page import page
+from service.web import api
+from service.web.native import KNOWN
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+PROSE = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
+
+
+def test_the_settings_page_is_what_the_settings_are():
+    assert (ROOT / "docs" / "settings.md").read_text() == page()
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+def test_every_event_type_is_in_the_readme(event_type):
+    assert f"`{event_type}`" in README
+
+
+@pytest.mark.parametrize("gateway", DIALECTS)
+def test_every_gateway_is_in_the_readme(gateway):
+    assert gateway in README
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_every_parameter_of_a_submit_is_in_the_readme(name):
+    assert name in README
+
+
+@pytest.mark.parametrize("path", sorted({route.path for route in api.ROUTES}))
+def test_every_route_is_in_the_readme(path):
+    assert path in README
+
+
+@pytest.mark.parametrize("command", ["serve", "worker", "demo", "sandbox", "keys", "migrate", "settings"])
+def test_every_command_of_the_changelog_is_there(command):
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+
+
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(path):
+    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+        if not target.startswith("http"):
+            assert (path.parent / target).exists(), target
+
+
+def test_the_map_is_short():
+    assert len((ROOT / "docs" / "architecture.md").read_text().splitlines()) <= 150
+
+
+def test_every_problem_code_is_an_http_error():
+    assert all(400 <= status < 600 for status, _ in CODES.values())
