@@ -117,7 +117,7 @@ def _spell_secret(key: bytes) -> str:
 
 def _signature(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
     content = f"{message_id}.{timestamp}.".encode() + body
-    return base64.b64encode(hmac.digest(key_of(secret), content, hashlib.sha256)).decode()
+    return base64.b64encode(hmac.new(key_of(secret), content, "sha256").digest()).decode()
 
 
 def _check_age(timestamp: str, now: int) -> None:

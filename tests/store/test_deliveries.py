@@ -1,0 +1,244 @@
+"""Subscriptions, events, and the deliveries between them."""
+
+import asyncio
+
+import pytest
+
+from service.model import Attempt, DeliveryStatus, Subscription
+from service.store.statements import Database, Transaction
+from service.store.store import (
+    Reads,
+    add_subscription,
+    claim_deliveries,
+    delete_subscription,
+    disable_subscription,
+    insert_deliveries,
+    insert_event,
+    subscriptions_to_tell,
+)
+from tests.store.given import (
+    BROKEN_RULE,
+    MINUTE,
+    NOW,
+    a_dispatch,
+    a_subscription,
+    an_event,
+    an_outcome,
+    each,
+    sql,
+    stored_delivery,
+)
+
+# --- events
+
+
+async def test_an_event_is_read_back_byte_for_byte(database: Database, reads: Reads) -> None:
+    event = an_event(body='{"b": 1,  "a": "ü🐞"}\n')
+    assert await database.write(insert_event, event)
+    assert await reads.event(event.id, None) == event
+
+
+async def test_a_task_tells_each_event_once(database: Database, reads: Reads) -> None:
+    first, second = an_event(type="task.running"), an_event(type="task.running")
+    assert await database.write(insert_event, first)
+    assert not await database.write(insert_event, second)
+    assert await reads.event(second.id, None) is None
+
+
+async def test_a_task_tells_one_end(database: Database) -> None:
+    assert await database.write(insert_event, an_event(type="task.expired"))
+    assert not await database.write(insert_event, an_event(type="task.succeeded"))
+
+
+async def test_of_many_tellers_at_once_one_is_heard(database: Database, another: Database) -> None:
+    events = [an_event(type=f"task.{word}") for word in ("succeeded", "failed", "expired", "succeeded") * 5]
+    told = await asyncio.gather(
+        *((database, another)[number % 2].write(insert_event, event) for number, event in enumerate(events))
+    )
+    assert sum(told) == 1
+
+
+async def test_tasks_tell_their_events_independently(database: Database) -> None:
+    assert await database.write(insert_event, an_event(task_id="task_1"))
+    assert await database.write(insert_event, an_event(task_id="task_2"))
+
+
+# --- subscriptions
+
+
+async def to_tell(database: Database, event_type: str = "task.succeeded") -> list[Subscription]:
+    return await database.write(subscriptions_to_tell, "ann", "task_1", event_type)
+
+
+async def test_a_subscription_is_read_back_as_it_was_stored(database: Database, reads: Reads) -> None:
+    subscription = a_subscription(events=("task.running", "task.failed"), description="büro", task_id="task_1")
+    await database.write(add_subscription, subscription)
+    assert await reads.subscription(subscription.id, None) == subscription
+
+
+async def test_an_event_is_told_to_the_owners_subscriptions_and_to_the_tasks_own(database: Database) -> None:
+    wanted = [a_subscription(), a_subscription(task_id="task_1")]
+    others = [
+        a_subscription(owner="bob"),
+        a_subscription(task_id="task_2"),
+        a_subscription(owner="bob", task_id="task_1"),
+    ]
+    for subscription in wanted + others:
+        await database.write(add_subscription, subscription)
+    assert sorted(await to_tell(database), key=lambda found: found.id) == wanted
+
+
+async def test_an_event_is_told_to_those_who_asked_for_its_type(database: Database) -> None:
+    await database.write(add_subscription, a_subscription(events=("task.running",)))
+    assert [len(await to_tell(database, word)) for word in ("task.running", "task.succeeded")] == [1, 0]
+
+
+async def test_a_disabled_subscription_is_told_nothing_and_says_why(database: Database, reads: Reads) -> None:
+    subscription = a_subscription()
+    await database.write(add_subscription, subscription)
+    assert await database.write(disable_subscription, subscription.id, "410 Gone", NOW)
+    assert await to_tell(database) == []
+    disabled = await reads.subscription(subscription.id, None)
+    assert disabled is not None and (disabled.disabled_at, disabled.disabled_reason) == (NOW, "410 Gone")
+
+
+async def test_a_subscription_is_disabled_once(database: Database, reads: Reads) -> None:
+    subscription = a_subscription()
+    await database.write(add_subscription, subscription)
+    assert await database.write(disable_subscription, subscription.id, "first", NOW)
+    assert not await database.write(disable_subscription, subscription.id, "second", NOW + 1)
+    disabled = await reads.subscription(subscription.id, None)
+    assert disabled is not None and disabled.disabled_reason == "first"
+
+
+@pytest.mark.parametrize("end", ["delete", "disable"])
+async def test_what_a_subscription_waited_for_is_cancelled_when_it_ends(database: Database, reads: Reads, end) -> None:
+    dispatch = await stored_delivery(database, leased=True)
+    if end == "delete":
+        assert await database.write(delete_subscription, dispatch.subscription_id, "ann", NOW + 5)
+    else:
+        assert await database.write(disable_subscription, dispatch.subscription_id, "gone", NOW + 5)
+    delivery = await reads.delivery(dispatch.delivery_id, None)
+    assert delivery is not None and (delivery.status, delivery.next_at) == (DeliveryStatus.CANCELLED, None)
+    assert (delivery.finished_at, await reads.next_at("next_delivery")) == (NOW + 5, None)
+
+
+async def test_what_was_delivered_stays_delivered_when_the_subscription_ends(database: Database, reads: Reads) -> None:
+    dispatch = await stored_delivery(database, leased=True)
+    await database.write(each, "record_outcome", [an_outcome(dispatch)])
+    await database.write(delete_subscription, dispatch.subscription_id, None, NOW + 5)
+    delivery = await reads.delivery(dispatch.delivery_id, None)
+    assert delivery is not None and delivery.status is DeliveryStatus.DELIVERED
+
+
+async def test_a_subscription_that_ends_while_it_is_told_something_leaves_nothing_due(
+    database: Database, another: Database
+) -> None:
+    def tell(number: int) -> Transaction[None]:
+        event = an_event(task_id=f"task_{number}")
+        yield from insert_event(event)
+        found = yield from subscriptions_to_tell("ann", event.task_id, event.type)
+        yield from insert_deliveries(event, [a_dispatch(event, subscription) for subscription in found], leased=False)
+
+    for number in range(15):
+        subscription = a_subscription()
+        await database.write(add_subscription, subscription)
+        tells = [database.write(tell, 10 * number + part) for part in range(4)]
+        await asyncio.gather(*tells, another.write(delete_subscription, subscription.id, "ann", NOW))
+    assert await database.write(sql, "SELECT * FROM deliveries WHERE status = 'pending'") == []
+
+
+# --- deliveries
+
+
+async def test_an_event_is_delivered_to_a_subscription_once(database: Database) -> None:
+    await stored_delivery(database)
+    with pytest.raises(BROKEN_RULE):
+        await database.write(
+            sql,
+            "INSERT INTO deliveries SELECT 'dlv_2', owner, event_id, event_type, subscription_id, body, status,"
+            " attempts, last_status, last_error, created_at, finished_at, next_at, lease FROM deliveries",
+        )
+
+
+@pytest.mark.parametrize("change", ["next_at = NULL", "status = 'delivered'", "status = 'lost'"])
+async def test_a_delivery_that_is_not_over_has_a_next_time(database: Database, change: str) -> None:
+    await stored_delivery(database)
+    with pytest.raises(BROKEN_RULE):
+        await database.write(sql, f"UPDATE deliveries SET {change}")
+
+
+async def test_an_outcome_is_recorded(database: Database, reads: Reads) -> None:
+    dispatch = await stored_delivery(database, leased=True)
+    again = an_outcome(
+        dispatch, status="pending", last_status=503, last_error="busy", finished_at=None, next_at=NOW + MINUTE
+    )
+    await database.write(each, "record_outcome", [again])
+    delivery = await reads.delivery(dispatch.delivery_id, None)
+    assert delivery is not None
+    assert (delivery.status, delivery.attempts, delivery.next_at) == (DeliveryStatus.PENDING, 1, NOW + MINUTE)
+    assert (delivery.last_status, delivery.last_error, delivery.finished_at) == (503, "busy", None)
+
+
+@pytest.mark.parametrize(("statement", "changes"), [("record_outcome", {}), ("return_delivery", {"next_at": NOW + 1})])
+async def test_who_lost_the_lease_does_not_overwrite_the_outcome(
+    database: Database, reads: Reads, statement, changes
+) -> None:
+    dispatch = await stored_delivery(database, leased=True)
+    [claimed] = await database.write(claim_deliveries, dispatch.leased_until, NOW + 5 * MINUTE, "lease_2", 1)
+    before = await reads.delivery(dispatch.delivery_id, None)
+    await database.write(each, statement, [an_outcome(dispatch, **changes)])
+    assert await reads.delivery(dispatch.delivery_id, None) == before
+    await database.write(each, statement, [an_outcome(claimed, **changes)])
+    assert await reads.delivery(dispatch.delivery_id, None) != before
+
+
+async def test_an_outcome_that_comes_after_the_subscriptions_end_changes_nothing(
+    database: Database, reads: Reads
+) -> None:
+    dispatch = await stored_delivery(database, leased=True)
+    await database.write(delete_subscription, dispatch.subscription_id, None, NOW)
+    await database.write(each, "record_outcome", [an_outcome(dispatch)])
+    delivery = await reads.delivery(dispatch.delivery_id, None)
+    assert delivery is not None and delivery.status is DeliveryStatus.CANCELLED
+
+
+async def test_a_delivery_that_is_given_back_is_due_for_anybody(database: Database) -> None:
+    dispatch = await stored_delivery(database, leased=True)
+    await database.write(each, "return_delivery", [an_outcome(dispatch, next_at=NOW + 7)])
+    assert await database.write(claim_deliveries, NOW + 6, NOW + 9, "lease_2", 9) == []
+    assert len(await database.write(claim_deliveries, NOW + 7, NOW + 9, "lease_2", 9)) == 1
+
+
+# --- attempts
+
+
+def an_attempt(number: int, **changes: object) -> dict[str, object]:
+    return {
+        "delivery_id": "dlv_1",
+        "number": number,
+        "started_at": NOW,
+        "duration_ms": 12,
+        "status": None,
+        "error": "no route",
+        "ambiguous": 1,
+        "response": "",
+    } | changes
+
+
+async def test_attempts_are_read_back_in_order(database: Database, reads: Reads) -> None:
+    await database.write(each, "insert_attempt", [an_attempt(number) for number in (2, 10, 1)])
+    assert [attempt.number for attempt in await reads.attempts("dlv_1")] == [1, 2, 10]
+
+
+async def test_an_attempt_is_read_back_as_it_was_stored(database: Database, reads: Reads) -> None:
+    await database.write(each, "insert_attempt", [an_attempt(1)])
+    attempt = Attempt(
+        delivery_id="dlv_1", number=1, started_at=NOW, duration_ms=12, status=None, error="no route", ambiguous=True
+    )
+    assert await reads.attempts("dlv_1") == [attempt]
+
+
+async def test_an_attempt_that_is_recorded_again_stays_as_it_was(database: Database, reads: Reads) -> None:
+    await database.write(each, "insert_attempt", [an_attempt(1), an_attempt(1, error="other")])
+    assert [attempt.error for attempt in await reads.attempts("dlv_1")] == ["no route"]
