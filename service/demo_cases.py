@@ -278,7 +278,7 @@ CANCELLED = compatible(
     "seedance2",
     "A train that is called back [take 60s]",
     ends="cancelled",
-    by=("cancel",),
+    by=("cancel", *FOUND),  # the gateway may call back about the cancellation before it has answered it
     moral="cancelled at the gateway after {seconds} s",
 )
 REPEATED = native(

@@ -6,7 +6,6 @@ Sources: Standard Webhooks specification (headers webhook-id, webhook-timestamp,
 
 import base64
 import binascii
-import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping

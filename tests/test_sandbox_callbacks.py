@@ -227,7 +227,7 @@ async def test_a_task_that_ended_cannot_be_cancelled(prompt: str) -> None:
 
 async def test_a_cancellation_is_called_back_and_the_planned_end_is_not() -> None:
     async with Sink().open() as sink, listening(SEEDANCE2) as caller:
-        task_id = await caller.made("[take 200ms]", sink.url)
+        task_id = await caller.made("[take 1500ms]", sink.url)
         await caller.cancel(task_id)
         await until(lambda: len(caller.simulator.log.callbacks) == 1)
         await until(lambda: not caller.simulator.pending_callbacks)

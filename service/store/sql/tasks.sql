@@ -102,7 +102,10 @@ SELECT MIN(next_at) AS next_at FROM tasks
 WHERE gateway = :gateway AND submission <> 'unsent' AND next_at IS NOT NULL;
 
 -- name: gateways_with_open_tasks
-SELECT DISTINCT gateway FROM tasks WHERE next_at IS NOT NULL;
+-- In two parts, because each has an index of its own.
+SELECT gateway FROM tasks WHERE next_at IS NOT NULL AND submission <> 'unsent'
+UNION
+SELECT gateway FROM tasks WHERE next_at IS NOT NULL AND submission = 'unsent';
 
 -- name: put_off
 -- Nobody to ask: looked at again when its time is up.
