@@ -42,8 +42,9 @@ def serve(options: argparse.Namespace) -> int:
     host, port = options.host or settings.host, settings.port if options.port is None else options.port
     try:
         listening = listen(host, port)
-    except OSError as error:
-        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from error
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SettingsError(f"cannot listen on {host} port {port}: {reason}; choose another --port") from error
 
     async def until_stopped() -> None:
         async with open_services(settings) as services, _loops(services, wanted=not options.no_worker):

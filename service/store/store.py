@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from service.errors import Problem
@@ -191,8 +192,7 @@ def insert_event(event: Event) -> Transaction[bool]:
 
 def subscriptions_to_tell(owner: str, task_id: str, event_type: str) -> Transaction[list[Subscription]]:
     rows = yield run("subscriptions_to_tell", owner=owner, task_id=task_id)
-    found = [subscription_from_row(row) for row in rows]
-    return [subscription for subscription in found if event_type in subscription.events]
+    return [subscription_from_row(row) for row in rows if event_type in _event_types(row["events"])]
 
 
 def insert_deliveries(event: Event, dispatches: Sequence[Dispatch], *, leased: bool) -> Transaction[None]:
@@ -369,7 +369,13 @@ def error_text(problem: Problem | None) -> str | None:
 
 
 def subscription_from_row(row: Row) -> Subscription:
-    return Subscription(**dict(row) | {"events": tuple(loads(row["events"]))})
+    return Subscription(**dict(row) | {"events": _event_types(row["events"])})
+
+
+@lru_cache(maxsize=256)
+def _event_types(stored: str) -> tuple[str, ...]:
+    """A few lists serve all subscriptions, and each event is matched against every one of its owner."""
+    return tuple(loads(stored))
 
 
 def delivery_from_row(row: Row) -> Delivery:
