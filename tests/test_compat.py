@@ -98,6 +98,7 @@ async def test_a_private_callback_url_is_refused(tmp_path, dialect):
         surface = it.dialect.surfaces[0]
         wanted = surface.write_create(surface.read_create(body), "http://192.168.0.1/hook")
         problem = it.dialect.read_error((answer := await it.post(path, wanted)).status_code, answer.json())
+        assert problem is not None
         assert (".".join(surface.callback_path) in problem.message, it.made()) == (True, 0)
 
 
@@ -110,6 +111,7 @@ async def test_a_refusal_of_the_gateway_is_given_back(tmp_path, dialect, status)
         wanted = replace(surface.read_create(body), prompt=f"[{status}]")
         answer = await it.post(path, surface.write_create(wanted, None))
         problem = it.dialect.read_error(answer.status_code, answer.json())
+        assert problem is not None
         assert problem.code in ("insufficient_credit", "rate_limited", "too_many_pending")
 
 

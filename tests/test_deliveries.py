@@ -301,3 +301,20 @@ async def test_deliveries_that_were_left_behind_are_sent_by_the_next_process(tmp
             assert sink.requests == []
         async with hub(tmp_path):
             assert len(await sink.wait_for(len)) == 1
+
+
+async def test_an_event_does_not_carry_inline_media(tmp_path):
+    async with Sink().open() as sink, hub(tmp_path) as it:
+        await it.subscribe(sink.url)
+        image = {"type": "image", "url": "data:image/png;base64," + "A" * 100_000}
+        await it.submit(media=[image])
+        (request,) = await sink.wait_for(len)
+        assert len(request.body) < 3_000
+
+
+async def test_inline_media_reaches_the_gateway_whole(tmp_path):
+    async with hub(tmp_path) as it:
+        url = "data:image/png;base64," + "A" * 100_000
+        await it.submit(media=[{"type": "image", "url": url}])
+        (task,) = it.sandbox._tasks.values()
+        assert [media.url for media in task.request.media] == [url]

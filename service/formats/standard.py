@@ -1,5 +1,7 @@
 """The default format: the event's own envelope, for Standard Webhooks receivers (subscribers.md, section g)."""
 
+from dataclasses import replace
+
 from service.model import Event, Status, Task, iso, media_to_json
 from service.wire import Json, dump_text
 
@@ -45,7 +47,7 @@ def show_task(task: Task, base_url: str) -> Json:
         "ratio": request.ratio,
         "resolution": request.resolution,
         "seed": request.seed,
-        "media": [media_to_json(media) for media in request.media],
+        "media": [media_to_json(replace(media, url=shown_url(media.url))) for media in request.media],
         "metadata": request.metadata,
         "created_at": iso(task.created_at),
         "submitted_at": iso(task.accepted_at),
@@ -74,6 +76,11 @@ def show_video(task: Task) -> Json | None:
         "aspect_ratio": details.get("ratio"),
         "mime_type": "video/mp4",
     }
+
+
+def shown_url(url: str) -> str:
+    """A URL, or what kind of inline data stands for one: an event is no place for thirty megabytes of image."""
+    return url if not url.startswith("data:") else f"{url.partition(',')[0]},… ({len(url)} characters)"
 
 
 def title(task: Task) -> str:
