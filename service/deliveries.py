@@ -14,7 +14,7 @@ from functools import partial
 from itertools import count
 
 from service import __version__
-from service.clock import SECOND, Clock
+from service.clock import SECOND, Clock, woken_or_after
 from service.egress import Egress, Lost, NotSent
 from service.events import Lease
 from service.model import Attempt, DeliveryStatus, new_id
@@ -123,7 +123,7 @@ class Deliveries:
                         continue
                 except Exception:  # the database may be busy or full: sending goes on when it is not
                     log.exception("deliveries.claim_failed")
-                await self._wait(self._woken, wait_ms)
+                await woken_or_after(self._woken, wait_ms)
         finally:
             self._running = False
             await self._drain()
@@ -278,14 +278,6 @@ class Deliveries:
             self._returned = returned + self._returned
             raise
         self._woken.set()
-
-    @staticmethod
-    async def _wait(event: asyncio.Event, timeout_ms: int) -> None:
-        try:
-            async with asyncio.timeout(max(1, timeout_ms) / 1000):
-                await event.wait()
-        except TimeoutError:
-            pass
 
 
 def record(outcomes: list[Outcome], returned: list[Params], now: int) -> Transaction[None]:

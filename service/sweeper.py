@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
-from service.clock import SECOND, Clock
+from service.clock import SECOND, Clock, woken_or_after
 from service.errors import Problem
 from service.events import Publisher
 from service.gateways import Gateway
@@ -94,7 +94,7 @@ class Sweeper:
                         continue
                 except Exception:  # the database may be busy or full: a loop that has ended would leave tasks stuck
                     log.exception("sweep.failed gateway=%s", gateway.name)
-                await _wait(woken, wait_ms)
+                await woken_or_after(woken, wait_ms)
         finally:
             if running:
                 await asyncio.wait(running, timeout=DRAIN_MS / 1000)
@@ -271,11 +271,3 @@ class Sweeper:
 def _by_deadline(task: Task, now: int, at: int) -> int:
     """A next look no later than the deadline, while that lies ahead."""
     return min(at, task.deadline_at) if task.deadline_at > now else at
-
-
-async def _wait(event: asyncio.Event, timeout_ms: int) -> None:
-    try:
-        async with asyncio.timeout(max(1, timeout_ms) / 1000):
-            await event.wait()
-    except TimeoutError:
-        pass

@@ -154,14 +154,7 @@ def claim_tasks(name: str, /, **params: Any) -> Transaction[list[Task]]:
 
 
 def insert_callback(callback: Callback) -> Transaction[None]:
-    yield run(
-        "insert_callback",
-        id=callback.id,
-        task_id=callback.task_id,
-        now=callback.received_at,
-        outcome=callback.outcome,
-        body=callback.body,
-    )
+    yield run("insert_callback", **_columns(callback))
 
 
 def callback_bodies(task_id: str) -> Transaction[list[str]]:
@@ -178,16 +171,7 @@ def callback_seen(task_id: str, body: str) -> Transaction[bool]:
 
 def insert_event(event: Event) -> Transaction[bool]:
     """False when the task has told this before."""
-    rows = yield run(
-        "insert_event",
-        id=event.id,
-        owner=event.owner,
-        task_id=event.task_id,
-        type=event.type,
-        created_at=event.created_at,
-        body=event.body,
-    )
-    return bool(rows)
+    return bool((yield run("insert_event", **_columns(event))))
 
 
 def subscriptions_to_tell(owner: str, task_id: str, event_type: str) -> Transaction[list[Subscription]]:
@@ -223,18 +207,7 @@ def claim_deliveries(now: int, until: int, lease: str, limit: int) -> Transactio
 
 
 def add_subscription(subscription: Subscription) -> Transaction[None]:
-    yield run(
-        "insert_subscription",
-        id=subscription.id,
-        owner=subscription.owner,
-        task_id=subscription.task_id,
-        url=subscription.url,
-        events=dump_text(list(subscription.events)),
-        format=subscription.format,
-        secret=subscription.secret,
-        description=subscription.description,
-        created_at=subscription.created_at,
-    )
+    yield run("insert_subscription", **_columns(subscription) | {"events": dump_text(list(subscription.events))})
 
 
 def delete_subscription(subscription_id: str, owner: str | None, now: int) -> Transaction[bool]:
@@ -334,7 +307,12 @@ class Reads:
         return at
 
 
-# --- rows as values
+# --- rows as values, values as rows
+
+
+def _columns(value: Any) -> Json:
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
 
 _TASK_COLUMNS = tuple(
     name for name in Task.__dataclass_fields__ if name not in ("request", "status", "submission", "result", "error")

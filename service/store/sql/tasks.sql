@@ -154,7 +154,7 @@ WHERE id = :id AND next_at IS NOT NULL
 RETURNING *;
 
 -- name: insert_callback
-INSERT INTO callbacks (id, task_id, received_at, outcome, body) VALUES (:id, :task_id, :now, :outcome, :body);
+INSERT INTO callbacks (id, task_id, received_at, outcome, body) VALUES (:id, :task_id, :received_at, :outcome, :body);
 
 -- name: callback_bodies
 SELECT body FROM callbacks WHERE task_id = :task_id ORDER BY id;
