@@ -162,7 +162,10 @@ class Tasks:
             done, _ = await asyncio.wait({creating}, timeout=lease_ms / 3000)
             if done:
                 return creating.result()
-            await self._database.write(renew_create, task.id, task.lease, self._clock() + lease_ms)
+            try:
+                await self._database.write(renew_create, task.id, task.lease, self._clock() + lease_ms)
+            except Exception:  # at worst it is doubted too early; to break off the create would be worse
+                log.exception("task.lease_unrenewed task=%s", task.id)
 
     def _start(self, task: Task) -> asyncio.Task[Task]:
         sending = asyncio.create_task(self.send(task), name=f"create {task.id}")
