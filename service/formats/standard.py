@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from service.errors import Problem
 from service.model import Event, Status, Task, iso, media_to_json
 from service.wire import Json, dump_text
 
@@ -27,7 +28,8 @@ def envelope(event_id: str, event_type: str, at: int, task: Task, base_url: str)
 
 
 def show_task(task: Task, base_url: str) -> Json:
-    """A task as callers and subscribers see it: every key always there, null where it says nothing."""
+    """A task as callers and subscribers see it: every key of subscribers.md, section g, always there, so that no-code
+    tools learn them all from the first event; null where it says nothing."""
     request = task.request
     ended = task.finished_at is not None
     return {
@@ -41,14 +43,18 @@ def show_task(task: Task, base_url: str) -> Json:
         "model": request.model,
         "progress": task.progress or 0,
         "video": show_video(task),
-        "error": task.error.to_json() if task.error is not None else None,
+        "error": show_error(task.error),
         "usage": task.result.get("usage"),
+        "cost": None,
         "duration": request.duration,
         "ratio": request.ratio,
         "resolution": request.resolution,
         "seed": request.seed,
         "media": [media_to_json(replace(media, url=shown_url(media.url))) for media in request.media],
         "metadata": request.metadata,
+        "external_id": None,
+        "attempt": 1,
+        "fallback_from": None,
         "created_at": iso(task.created_at),
         "submitted_at": iso(task.accepted_at),
         "started_at": iso(task.running_at),
@@ -59,7 +65,19 @@ def show_task(task: Task, base_url: str) -> Json:
         if ended and task.finished_at
         else None,
         "result_source": task.settled_by,
-        "links": {"self": f"{base_url}/v1/tasks/{task.id}"},
+        "links": {"self": f"{base_url}/v1/tasks/{task.id}", "self_html": None, "retry_html": None},
+    }
+
+
+def show_error(error: Problem | None) -> Json | None:
+    if error is None:
+        return None
+    return {
+        "code": error.code,
+        "message": error.message,
+        "retryable": error.retryable,
+        "gateway_code": error.gateway_code,
+        "gateway_status": error.gateway_status,
     }
 
 
@@ -71,9 +89,15 @@ def show_video(task: Task) -> Json | None:
         "url": task.video_url,
         "url_expires_at": None,
         "last_frame_url": task.result.get("last_frame_url"),
+        "thumbnail_url": None,
+        "preview_url": None,
         "duration_seconds": details.get("duration"),
         "resolution": details.get("resolution"),
+        "width": None,
+        "height": None,
         "aspect_ratio": details.get("ratio"),
+        "has_audio": details.get("generate_audio"),
+        "size_bytes": None,
         "mime_type": "video/mp4",
     }
 
