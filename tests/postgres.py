@@ -1,7 +1,7 @@
 """A PostgreSQL for the tests: one throw-away cluster for the session, one fresh, migrated database for each test.
 
 `postgres_url` is the fixture to ask for. Without PostgreSQL on this machine its tests are skipped, or fail when
-REELHOOK_REQUIRE_POSTGRES=1.
+REQUIRE_POSTGRES=1.
 """
 
 import asyncio
@@ -72,7 +72,7 @@ class Cluster:
 def postgres_cluster() -> Iterator[Cluster]:
     binaries = find_binaries()
     if binaries is None:
-        if os.environ.get("REELHOOK_REQUIRE_POSTGRES") == "1":
+        if os.environ.get("REQUIRE_POSTGRES") == "1":
             pytest.fail(NOT_FOUND)
         pytest.skip(NOT_FOUND)
     with started(binaries) as cluster:
