@@ -62,8 +62,10 @@ async def _loops(services: Services, *, wanted: bool) -> AsyncIterator[None]:
         async with working(services):
             yield
     else:
-        yield
-        await services.tasks.drain(CREATES_DRAIN_MS)
+        try:
+            yield
+        finally:
+            await services.tasks.drain(CREATES_DRAIN_MS)
 
 
 def work(options: argparse.Namespace) -> int:

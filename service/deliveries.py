@@ -30,9 +30,11 @@ log = logging.getLogger("reelhook.deliveries")
 LEASE_MARGIN_MS = 5 * SECOND
 CLAIM = 100  # more at a time take far longer in large tables (facts: 15 ms for 500 at a million rows)
 IDLE_MS = 250
-WAITING_MOST = 5_000  # leased and waiting, of all lanes together
-LANE_MOST = 500  # of one subscription; the rest is given back, so that one cannot fill the house
-POSTPONE_MS = 10 * SECOND
+WAITING_MOST = 20_000  # leased and waiting, of all lanes together
+LANE_MOST = 100  # of one subscription; the rest is given back, so that one cannot fill the house
+LANES_MOST = 10_000  # remembered at once
+POSTPONE_MS, LONGEST_POSTPONE_MS = 2 * SECOND, 600 * SECOND
+MISSES_TRUSTED = 3  # attempts in a row without an answer, after which an endpoint gets one sender only
 RESPONSE_KEPT = 2_048  # bytes of an answer that the log shows
 DRAIN_MS = 20 * SECOND
 
@@ -42,6 +44,11 @@ class _Lane:
     waiting: deque[Dispatch] = field(default_factory=deque)
     active: int = 0
     in_line: bool = False
+    misses: int = 0
+
+    @property
+    def idle(self) -> bool:
+        return not self.waiting and not self.active
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +105,12 @@ class Deliveries:
 
     def accept(self, dispatches: list[Dispatch]) -> None:
         """Take leased deliveries. What its lane has no room for is given back, due a little later."""
+        if len(self._lanes) > LANES_MOST:
+            self._lanes = {name: lane for name, lane in self._lanes.items() if not lane.idle}
         for dispatch in dispatches:
             lane = self._lanes.setdefault(dispatch.subscription_id, _Lane())
             if len(lane.waiting) >= LANE_MOST or not self._running:
-                self._give_back(dispatch)
+                self._give_back(dispatch, lane)
                 continue
             lane.waiting.append(dispatch)
             self._waiting += 1
@@ -117,9 +126,10 @@ class Deliveries:
                 self._woken.clear()
                 wait_ms = IDLE_MS
                 try:
-                    wait_ms = await self._until_due()
-                    if wait_ms <= 0:
-                        await self._claim()
+                    due_ms = await self._until_due()
+                    if due_ms > 0:
+                        wait_ms = due_ms
+                    elif await self._claim():
                         continue
                 except Exception:  # the database may be busy or full: sending goes on when it is not
                     log.exception("deliveries.claim_failed")
@@ -137,29 +147,37 @@ class Deliveries:
         due_at = await self._reads.next_at("next_delivery")
         return IDLE_MS if due_at is None else min(IDLE_MS, due_at - self._clock())
 
-    async def _claim(self) -> None:
+    async def _claim(self) -> bool:
+        """Whether there was anything to claim."""
         lease = Lease(f"{self._process}.{next(self._leases)}", self._clock() + self._lease_ms)
-        self.accept(await self._database.write(claim_deliveries, self._clock(), lease.until, lease.token, CLAIM))
+        claimed = await self._database.write(claim_deliveries, self._clock(), lease.until, lease.token, CLAIM)
+        self.accept(claimed)
+        return bool(claimed)
 
     async def _drain(self) -> None:
         for lane in self._lanes.values():
             for dispatch in lane.waiting:
                 self._returned.append({"id": dispatch.delivery_id, "lease": dispatch.lease, "next_at": self._clock()})
             lane.waiting.clear()
+            lane.in_line = False
+        self._ready.clear()
         self._waiting = 0
         if self._active:
             await asyncio.wait(self._active, timeout=DRAIN_MS / 1000)
 
-    def _give_back(self, dispatch: Dispatch) -> None:
-        at = self._clock() + round(POSTPONE_MS * (0.5 + self._chance()))
+    def _give_back(self, dispatch: Dispatch, lane: _Lane) -> None:
+        pause = min(LONGEST_POSTPONE_MS, POSTPONE_MS << min(lane.misses, 10))
+        at = self._clock() + round(pause * (0.5 + self._chance()))
         self._returned.append({"id": dispatch.delivery_id, "lease": dispatch.lease, "next_at": at})
         self._to_record.set()
 
     # --- attempts
 
     def _line_up(self, subscription_id: str, lane: _Lane) -> None:
-        """A lane stands in line once, while it has something to send and may send it."""
-        if lane.waiting and not lane.in_line and lane.active < self._settings.per_subscription:
+        """A lane stands in line once, while it has something to send and may send it. An endpoint that does not answer
+        holds one sender at a time, so that many of them do not hold them all."""
+        share = self._settings.per_subscription if lane.misses < MISSES_TRUSTED else 1
+        if lane.waiting and not lane.in_line and lane.active < share:
             lane.in_line = True
             self._ready.append(subscription_id)
 
@@ -182,7 +200,7 @@ class Deliveries:
         lane = self._lanes[subscription_id]
         lane.active -= 1
         self._line_up(subscription_id, lane)
-        if not lane.waiting and not lane.active:
+        if lane.idle and not lane.misses:
             del self._lanes[subscription_id]
         self._start_attempts()
         self._woken.set()
@@ -193,6 +211,8 @@ class Deliveries:
         try:
             outcome = await self.attempt(dispatch)  # before `_outcomes` is looked up: the recorder swaps the list
             self._outcomes.append(outcome)
+            lane = self._lanes[dispatch.subscription_id]
+            lane.misses = lane.misses + 1 if outcome.attempt.status is None else 0
             self._to_record.set()
         except Exception:  # its lease ends, and it is tried again
             log.exception("delivery.failed delivery=%s", dispatch.delivery_id)

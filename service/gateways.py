@@ -22,7 +22,7 @@ from service.dialects import DIALECTS
 from service.dialects.shape import Dialect, Route, Surface
 from service.egress import Egress, Lost, NotSent
 from service.errors import Problem, SettingsError, invalid
-from service.model import Snapshot, VideoRequest
+from service.model import Snapshot, Task, VideoRequest
 from service.settings import GatewaySettings
 from service.wire import HttpAnswer, HttpRequest, Json, dumps, loads
 
@@ -89,9 +89,10 @@ class Gateway:
         self._egress = egress
         self._clock = clock
         self._slots = asyncio.Semaphore(settings.concurrency)
-        self._spacing_ms = SECOND / settings.rate
+        self._spacing_s = 1 / settings.rate
         self._next_turn_at = 0.0
-        self.paused_until = 0
+        self.paused_until = 0  # asking
+        self.full_until = 0  # creating
         self.to_ask = asyncio.Event()
         self.to_send = asyncio.Event()
 
@@ -107,7 +108,8 @@ class Gateway:
             if said and name not in surface.accepts and name not in ("metadata", "webhook_url", "extra"):
                 raise invalid(name, f"{self.dialect.title} has no such parameter; `extra` passes on what is not known")
         surface.check(request)
-        surface.write_create(request, None)  # refuses an `extra` that collides with a parameter
+        # refuses an `extra` that collides with a parameter, or with our callback
+        surface.write_create(request, "https://reelhook.invalid/" if self.calls_back else None)
 
     async def create(
         self, request: VideoRequest, surface: Surface, callback_url: str | None, timeout_ms: int
@@ -115,7 +117,10 @@ class Gateway:
         """Send a create, once, over a connection of its own."""
         route = surface.route("create")
         assert route is not None  # every surface creates
-        body = dumps(surface.write_create(request, callback_url))
+        try:
+            body = dumps(surface.write_create(request, callback_url))
+        except Problem as problem:
+            return Refused(problem)
         try:
             answer = await self._egress.ask(
                 self._request(route, body=body), timeout_ms=timeout_ms, cap=ANSWER_CAP, fresh=True
@@ -144,9 +149,7 @@ class Gateway:
 
     def pause(self, problem: Problem) -> None:
         """Obey a Retry-After: nothing is claimed for this gateway before it has passed."""
-        if problem.retry_after_ms:
-            pause_ms = min(problem.retry_after_ms, MOST_RETRY_AFTER)
-            self.paused_until = max(self.paused_until, self._clock() + pause_ms)
+        self.paused_until = max(self.paused_until, self._clock() + _bounded(problem))
 
     async def _ask(self, operation: Any, surface: Surface, task_id: str, timeout_ms: int) -> Snapshot | Problem:
         route = surface.route(operation)
@@ -177,7 +180,7 @@ class Gateway:
         problem = self._problem(answer, body)
         if problem is not None:
             if problem.code in BUSY:
-                self.pause(problem)
+                self.full_until = max(self.full_until, self._clock() + _bounded(problem))
                 return Busy(problem)
             refused = problem.code in REFUSALS and answer.status not in (408, 425)
             return Refused(problem) if refused else Unknown(_doubt(self.name, problem.message, problem))
@@ -212,10 +215,10 @@ class Gateway:
     async def _turn(self) -> AsyncIterator[None]:
         """One of the concurrent questions, at the gateway's rate."""
         async with self._slots:
-            now = self._clock()
+            now = asyncio.get_running_loop().time()  # never steps back
             starts_at = max(now, self._next_turn_at)
-            self._next_turn_at = starts_at + self._spacing_ms
-            await asyncio.sleep((starts_at - now) / 1000)
+            self._next_turn_at = starts_at + self._spacing_s
+            await asyncio.sleep(starts_at - now)
             yield
 
 
@@ -237,6 +240,15 @@ def find(gateways: Mapping[str, Gateway], name: Any) -> Gateway:
 def _known(names: Iterable[str]) -> str:
     listed = ", ".join(names)
     return f"must be one of {listed}" if listed else "none is configured; add [gateways.NAME] to the settings"
+
+
+def surface_of(task: Task) -> Surface:
+    """The surface that a task was created on, whatever the settings say by now."""
+    return DIALECTS[task.dialect].surface(task.surface)
+
+
+def _bounded(problem: Problem) -> int:
+    return min(problem.retry_after_ms or 0, MOST_RETRY_AFTER)
 
 
 def _dialect(name: str, settings: GatewaySettings) -> Dialect:

@@ -28,6 +28,7 @@ Span = NewType("Span", int)
 UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 RESERVED = ("v1", "callbacks", "health", "gateways")
 PREFIX = "REELHOOK_"
+SECRET_LEAST = 16
 
 # Together three days, as the field does it (gateways.md F8.7).
 _RETRIES = tuple(
@@ -192,12 +193,17 @@ def read_settings(path: Path | None = None, environment: Mapping[str, str] | Non
         if name.startswith(PREFIX) and name != PREFIX + "CONFIG":
             _overlay(tree, name, value)
     settings = _read_table(Settings, tree, "")
-    for gateway in settings.gateways:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", gateway) or gateway in RESERVED:
+    for name in settings.gateways:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) or name in RESERVED:
             raise SettingsError(
-                f"gateways.{gateway}: a gateway's name is made of small letters, digits and dashes, "
+                f"gateways.{name}: a gateway's name is made of small letters, digits and dashes, "
                 f"and is none of {', '.join(RESERVED)}"
             )
+    if settings.secret_key and len(settings.secret_key) < SECRET_LEAST:
+        raise SettingsError(f"secret_key: must have at least {SECRET_LEAST} characters; leave it out to have one made")
+    for name, gateway in settings.gateways.items():
+        if gateway.signature is not None and not gateway.signature.secret:
+            raise SettingsError(f"gateways.{name}.signature.secret: must not be empty")
     if settings.public_url is not None and not settings.public_url.startswith(("http://", "https://")):
         raise SettingsError("public_url: must start with https:// or http://")
     return settings

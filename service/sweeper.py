@@ -11,14 +11,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from service.clock import SECOND, Clock, woken_or_after
 from service.errors import Problem
 from service.events import Publisher
-from service.gateways import Gateway
+from service.gateways import Gateway, surface_of
 from service.model import Snapshot, Status, Submission, Task, new_id
 from service.pace import Pace
 from service.schedule import back_off, look_after_hint, next_look
 from service.settings import Settings
 from service.settling import End, end_of, merged, moved, progressed
 from service.store.statements import Database, Transaction
-from service.store.store import Dispatch, Reads, claim_tasks, step
+from service.store.store import Dispatch, Reads, claim_tasks, give_back, step
 from service.tasks import Tasks
 from service.wire import dump_text
 
@@ -84,9 +84,11 @@ class Sweeper:
                 wait_ms = IDLE_MS
                 try:
                     free = gateway.settings.concurrency - len(running)
-                    wait_ms = await self._until_due(gateway, next_statement, free)
-                    if wait_ms <= 0:
-                        for task in await self._claim(gateway.name, claim_statement, lease_ms, free):
+                    due_ms = await self._until_due(gateway, next_statement, free)
+                    if due_ms > 0:
+                        wait_ms = due_ms
+                    elif claimed := await self._claim(gateway.name, claim_statement, lease_ms, free):
+                        for task in claimed:
                             started = asyncio.create_task(self._guarded(work, task), name=f"{work.__name__} {task.id}")
                             running.add(started)
                             started.add_done_callback(running.discard)
@@ -104,23 +106,35 @@ class Sweeper:
         now = self._clock()
         if free <= 0:
             return IDLE_MS
-        if gateway.paused_until > now:
-            return min(IDLE_MS, gateway.paused_until - now)
+        paused_until = gateway.full_until if statement == "next_to_send" else gateway.paused_until
+        if paused_until > now:
+            return min(IDLE_MS, paused_until - now)
         due_at = await self._reads.next_at(statement, gateway=gateway.name)
         return IDLE_MS if due_at is None else min(IDLE_MS, due_at - now)
 
     async def _claim(self, gateway: str, statement: str, lease_ms: int, limit: int) -> list[Task]:
         now = self._clock()
         lease = new_id("lease", now)
-        return await self._database.write(
-            claim_tasks, statement, gateway=gateway, now=now, until=now + lease_ms, lease=lease, limit=limit
+        claiming = asyncio.ensure_future(
+            self._database.write(
+                claim_tasks, statement, gateway=gateway, now=now, until=now + lease_ms, lease=lease, limit=limit
+            )
         )
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:  # the claim is made all the same: what nobody will work on goes back
+            for task in await claiming:
+                unsent = int(statement == "claim_tasks_to_send")
+                await self._database.write(give_back, task.id, task.lease, now, unsent)
+            raise
 
     async def _guarded(self, work: Callable[[Task], Awaitable[None]], task: Task) -> None:
         try:
             await work(task)
-        except Exception:  # its lease ends, and it is looked at again
+        except Exception:  # its lease ends, and it is looked at again, though not for ever
             log.exception("sweep.task_failed task=%s gateway=%s", task.id, task.gateway)
+            if self._clock() >= task.deadline_at + self._settings.sweep.grace:
+                await self._end(task.id, self._expired(task))
 
     async def _send(self, task: Task) -> None:
         if self._clock() >= task.deadline_at:
@@ -129,7 +143,8 @@ class Sweeper:
             await self._tasks.send(task)
 
     async def _follow_orphans(self) -> None:
-        """Tasks of a gateway that has left the settings: nobody can be asked, but they end by their deadline."""
+        """Tasks of a gateway that is not in the settings: nobody here can ask, but they end by their deadline. Until
+        then they are left to whoever knows the gateway."""
         while True:
             try:
                 for name in await self._reads.gateways_with_open_tasks() - set(self._gateways):
@@ -142,9 +157,8 @@ class Sweeper:
             await asyncio.sleep(ORPHANS_EVERY_S)
 
     async def _end_orphans(self, gateway: str) -> None:
-        for statement in ("claim_tasks_to_ask", "claim_tasks_to_send"):
-            for task in await self._claim(gateway, statement, LEASE_MARGIN_MS, ORPHANS_AT_ONCE):
-                await self._wait_or_end(task)
+        for task in await self._claim(gateway, "claim_tasks_past_deadline", LEASE_MARGIN_MS, ORPHANS_AT_ONCE):
+            await self._end(task.id, self._expired(task))
 
     # --- one look
 
@@ -157,9 +171,7 @@ class Sweeper:
         elif task.gateway_task_id is None:
             await self._wait_or_end(task)
         else:
-            answer = await gateway.look(
-                task.gateway_task_id, gateway.dialect.surface(task.surface), self._settings.sweep.timeout
-            )
+            answer = await gateway.look(task.gateway_task_id, surface_of(task), self._settings.sweep.timeout)
             await asyncio.shield(self._heed(task, gateway, answer, started_at=now))
 
     async def _wait_or_end(self, task: Task) -> None:

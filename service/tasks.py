@@ -15,7 +15,7 @@ from service.dialects.shape import Surface
 from service.egress import Guard
 from service.errors import Problem
 from service.events import Publisher
-from service.gateways import Accepted, Busy, CreateOutcome, Gateway, Refused, Unknown, Unsent
+from service.gateways import Accepted, Busy, CreateOutcome, Gateway, Refused, Unknown, Unsent, surface_of
 from service.model import (
     TERMINAL_EVENTS,
     Snapshot,
@@ -54,7 +54,6 @@ from service.wire import dumps, read_object
 log = logging.getLogger("reelhook.tasks")
 
 CALLBACKS_KEPT = 100  # of one task; more are acknowledged and counted, so that a leaked URL cannot fill the disk
-EXECUTION_DEADLINE_MOST_S = 30 * 86_400
 MOST_WAIT_TO_SEND_MS = 60 * SECOND
 RECORD_TRIES = 20
 RECORD_PAUSE_S = 2
@@ -132,16 +131,25 @@ class Tasks:
             if order.idempotency_key
             else None
         )
+        started = await asyncio.shield(self._store_and_start(order, task, key))
+        if isinstance(started, Replay):
+            return await self._replay(started, key, order.owner, wait_ms)
+        return Submitted(await self._within(started, task, wait_ms))
+
+    async def _store_and_start(
+        self, order: Order, task: Task, key: IdempotencyKey | None
+    ) -> "Replay | asyncio.Task[Task]":
+        """In one go: a caller who goes away between the two must not leave a stored task that nobody sends."""
         replay = await self._database.write(insert_task, task, key, _one_shot(order, task))
         if replay is not None:
-            return await self._replay(replay, key, order.owner, wait_ms)
+            return replay
         log.info("task.stored task=%s gateway=%s owner=%s", task.id, task.gateway, task.owner)
-        return Submitted(await self._within(self._start(task), task, wait_ms))
+        return self._start(task)
 
     async def send(self, task: Task) -> Task:
         """Send the create of a task that is committed as `sending`, and record what came of it."""
         gateway = self._gateways[task.gateway]
-        surface = gateway.dialect.surface(task.surface)
+        surface = surface_of(task)
         url = gateway.callback_url(self._tokens.issue(gateway.name, task.id))
         creating = asyncio.create_task(gateway.create(task.request, surface, url, self._settings.submit.timeout))
         try:
@@ -179,8 +187,10 @@ class Tasks:
             log.error("task.create_unrecorded task=%s error=%r", task_id, error)
 
     async def _within(self, sending: "asyncio.Task[Task]", task: Task, wait_ms: int | None) -> Task:
+        """The task when its create is through; as it was stored when that takes too long or went wrong on our side:
+        whoever is answered with an error here would send it again."""
         done, _ = await asyncio.wait({sending}, timeout=None if wait_ms is None else wait_ms / 1000)
-        return sending.result() if done else task
+        return sending.result() if done and not sending.cancelled() and sending.exception() is None else task
 
     async def _replay(self, replay: Replay, key: IdempotencyKey | None, owner: str, wait_ms: int | None) -> Submitted:
         if key is None or key.fingerprint != replay.fingerprint:
@@ -199,8 +209,6 @@ class Tasks:
 
     def _new_task(self, order: Order) -> Task:
         now = self._clock()
-        expires_s = order.request.execution_expires_after
-        lifetime_ms = min(expires_s, EXECUTION_DEADLINE_MOST_S) * SECOND if expires_s else self._settings.sweep.deadline
         return Task(
             id=new_id("task", now),
             owner=order.owner,
@@ -213,22 +221,34 @@ class Tasks:
             when_full=order.when_full,
             created_at=now,
             updated_at=now,
-            deadline_at=now + lifetime_ms,
+            deadline_at=now + self._lifetime_ms(order.request),
             next_at=now + self._settings.submit.lease,
             lease=new_id("lease", now),
         )
+
+    def _lifetime_ms(self, request: VideoRequest) -> int:
+        """Until its deadline; no longer than its callback's token is good for."""
+        expires_s = request.execution_expires_after
+        wanted_ms = expires_s * SECOND if expires_s else self._settings.sweep.deadline
+        return min(wanted_ms, self._settings.callbacks.token_lifetime)
 
     async def _surely_record(self, task: Task, gateway: Gateway, outcome: CreateOutcome) -> Task:
         """What a gateway said about a create is worth waiting for: the id of a paid task is known to nobody else."""
         for _ in range(RECORD_TRIES):
             try:
-                return await self._record_create(task, gateway, outcome)
+                done = await self._record_create(task, gateway, outcome)
+                break
             except Exception:  # the database may be busy or full
                 log.exception("task.create_unrecorded task=%s outcome=%r", task.id, outcome)
                 await asyncio.sleep(RECORD_PAUSE_S)
-        return await self._record_create(task, gateway, outcome)
+        else:
+            done = await self._record_create(task, gateway, outcome)
+        gateway.wake()
+        self._hand_over(done.dispatches)
+        return done.task
 
-    async def _record_create(self, task: Task, gateway: Gateway, outcome: CreateOutcome) -> Task:
+    async def _record_create(self, task: Task, gateway: Gateway, outcome: CreateOutcome) -> Settled:
+        """Each of these may be tried again: all but an acceptance are fenced by the lease of this very create."""
         log.info("task.create task=%s gateway=%s outcome=%s", task.id, gateway.name, type(outcome).__name__.lower())
         now = self._clock()
         match outcome:
@@ -236,26 +256,30 @@ class Tasks:
                 usual_ms = await self._pace.usual_ms(gateway.name, task.request.model)
                 look_at = now + first_look(usual_ms, callback_expected=gateway.calls_back)
                 next_at = min(task.deadline_at, max(look_at, now + gateway.min_interval_ms))
-                done = await self._database.write(self._accept, task, snapshot, next_at, now)
-                gateway.wake()
+                return await self._database.write(self._accept, task, snapshot, next_at, now)
             case Refused(problem):
-                done = await self._database.write(self._refuse, task, problem, now)
+                return await self._database.write(self._refuse, task, problem, now)
             case Busy(problem) | Unsent(problem) if task.when_full == "refuse":
-                done = await self._database.write(self._refuse, task, problem, now)
+                return await self._database.write(self._refuse, task, problem, now)
             case Busy(problem) | Unsent(problem):
-                done = await self._database.write(self._postpone, task, problem, now)
-                gateway.wake()
+                return await self._database.write(self._postpone, task, problem, now)
             case Unknown(problem):
-                done = await self._database.write(self._doubt, task, gateway, problem, now)
-        self._hand_over(done.dispatches)
-        return done.task
+                return await self._database.write(self._doubt, task, gateway, problem, now)
 
     def _accept(self, task: Task, snapshot: Snapshot, next_at: int, now: int) -> Transaction[Settled]:
         accepted = yield from step(
-            "accept_task", id=task.id, gateway_task_id=snapshot.gateway_task_id, next_at=next_at, now=now
+            "accept_task",
+            id=task.id,
+            gateway_task_id=snapshot.gateway_task_id,
+            next_at=next_at,
+            deadline_at=now + self._lifetime_ms(task.request),  # it counts from now, however long the task has waited
+            now=now,
         )
         if accepted is None:
-            return Settled((yield from _current(task)), [])
+            current = yield from _current(task)
+            if current.gateway_task_id != snapshot.gateway_task_id:
+                log.error("task.accepted_otherwise task=%s gateway_task=%s", task.id, snapshot.gateway_task_id)
+            return Settled(current, [])
         if accepted.status.terminal:
             yield from freeze_answer(accepted)
             return Settled(accepted, [])
@@ -279,7 +303,9 @@ class Tasks:
             problem.retry_after_ms or 0, back_off(task.misses + 1, self._chance(), longest=MOST_WAIT_TO_SEND_MS)
         )
         next_at = min(task.deadline_at, now + pause)
-        postponed = yield from step("postpone_create", id=task.id, error=error_text(problem), next_at=next_at, now=now)
+        postponed = yield from step(
+            "postpone_create", id=task.id, lease=task.lease, error=error_text(problem), next_at=next_at, now=now
+        )
         return Settled(postponed or (yield from _current(task)), [])
 
     async def give_up_create(self, task: Task) -> None:
@@ -297,7 +323,13 @@ class Tasks:
         unclaimed = now + self._settings.submit.unclaimed
         deadline_at = task.deadline_at if gateway.calls_back else min(task.deadline_at, unclaimed)
         doubted = yield from step(
-            "doubt_create", id=task.id, error=error_text(problem), next_at=deadline_at, deadline_at=deadline_at, now=now
+            "doubt_create",
+            id=task.id,
+            lease=task.lease,
+            error=error_text(problem),
+            next_at=deadline_at,
+            deadline_at=deadline_at,
+            now=now,
         )
         dispatches: list[Dispatch] = []
         for body in (yield from callback_bodies(task.id)) if doubted else []:
@@ -405,7 +437,7 @@ class Tasks:
             raise Problem(
                 "not_cancellable", "the gateway has not confirmed this task, so it cannot be asked to cancel it"
             )
-        surface = gateway.dialect.surface(task.surface)
+        surface = surface_of(task)
         if surface.route("cancel") is None:
             raise Problem("not_cancellable", f"{gateway.dialect.title} offers no way to cancel a task")
         answer = await gateway.cancel(task.gateway_task_id, surface, self._settings.sweep.timeout)
@@ -436,7 +468,8 @@ class Tasks:
 
     async def _look_soon(self, task: Task, gateway: Gateway) -> None:
         now = self._clock()
-        await self._database.write(step, "hint_task", id=task.id, next_at=now, now=now)
+        due_at = max(now, (task.looked_at or 0) + gateway.min_interval_ms)
+        await self._database.write(step, "look_soon", id=task.id, next_at=due_at)
         gateway.wake()
 
 

@@ -119,7 +119,7 @@ async def open_services(
 
 async def read_secret_key(settings: Settings, database: Database) -> str:
     """The key of the settings, or the one that was made at the first start."""
-    if settings.secret_key is not None:
+    if settings.secret_key:
         return settings.secret_key
     return await database.write(_secret_key, secrets.token_urlsafe(32))
 

@@ -318,3 +318,36 @@ async def test_inline_media_reaches_the_gateway_whole(tmp_path):
         await it.submit(media=[{"type": "image", "url": url}])
         (task,) = it.sandbox._tasks.values()
         assert [media.url for media in task.request.media] == [url]
+
+
+async def test_hundreds_of_hanging_endpoints_with_a_backlog_delay_nobody_else(tmp_path):
+    settings = replace(PATIENT, deliveries=replace(PATIENT.deliveries, concurrency=40, retries=(Span(100),) * 20))
+    async with Sink(0).open() as hanging, Sink().open() as well, hub(tmp_path, settings=settings) as it:
+        for number in range(30):
+            await it.subscribe(f"{hanging.url}/{number}")
+        for _ in range(20):
+            await it.submit()
+        await it.until(lambda: it.listed("/v1/deliveries?limit=200"), lambda found: len(found) == 200)
+        await asyncio.sleep(6.5)  # three deadlines: by then it is known who does not answer
+        await it.subscribe(well.url)
+        started = it.services.clock()
+        await it.submit()
+        await well.wait_for(len)
+        assert it.services.clock() - started < 2_000
+
+
+async def test_a_stop_with_deliveries_in_line_gives_them_back(tmp_path):
+    settings = replace(PATIENT, deliveries=replace(PATIENT.deliveries, concurrency=1, per_subscription=1))
+    async with Sink(0).open() as sink:
+        async with hub(tmp_path, settings=settings) as it:
+            for _ in range(3):
+                await it.subscribe(sink.url)
+            await it.submit()
+            await sink.wait_for(len)
+        async with hub(tmp_path, settings=settings, worker=False) as it:
+            it.http = it.admin
+            found = await it.listed("/v1/deliveries")
+            now = it.services.clock()
+            rows = [(await it.services.database.read("delivery", id=one["id"], owner=None))[0] for one in found]
+            assert [row["lease"] for row in rows] == [None] * 3
+            assert sum(row["next_at"] <= now for row in rows) >= 2

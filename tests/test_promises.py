@@ -1,13 +1,18 @@
 """The promises, over real HTTP and a real file: the same suite for every gateway."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
 from service.dialects import DIALECTS
+from service.model import iso
 from service.settings import Span
+from service.store.store import claim_tasks, step
 from service.wire import loads
-from tests.hub import GATEWAY, SETTINGS, hub, smallest
+from service.wiring import open_services
+from service.worker import working
+from tests.hub import GATEWAY, SANDBOX, SETTINGS, hub, smallest
 from tests.servers import Sink
 
 EVERY_GATEWAY = pytest.mark.parametrize("dialect", list(DIALECTS))
@@ -280,3 +285,82 @@ async def test_a_caller_of_the_compatible_api_is_called_back_in_its_own_dialect(
         (request,) = await sink.wait_for(len)
         snapshot = it.dialect.read_callback(loads(request.body))
         assert (snapshot.status, request.url.endswith("/mine")) == ("succeeded", True)
+
+
+# --- what reviews have found
+
+
+async def test_a_late_outcome_of_one_process_does_not_touch_the_create_of_another(tmp_path):
+    async with hub(tmp_path, gateway=replace(GATEWAY, base_url="http://127.0.0.1:1"), worker=False) as it:
+        task = await it.submit()
+        write, now = it.services.database.write, it.services.clock() + 60_000
+        claim = {"gateway": "easyrouter", "now": now, "until": now + 1, "limit": 1}
+        (claimed,) = await write(claim_tasks, "claim_tasks_to_send", lease="second", **claim)
+        late = {"id": claimed.id, "lease": "first", "error": None, "next_at": now, "now": now}
+        assert await write(step, "postpone_create", **late) is None
+        assert (await it.task(task["id"]))["submission"] == "sending"
+
+
+async def test_a_parameter_that_would_replace_our_callback_is_refused_before_anything_is_stored(tmp_path):
+    async with hub(tmp_path) as it:
+        answer = await it.submitted(extra={"metadata": {"callback_url": "https://elsewhere.example/"}})
+        assert (answer.status_code, await it.listed("/v1/tasks")) == (400, [])
+
+
+async def test_tasks_of_a_gateway_that_is_not_in_the_settings_wait_for_it(tmp_path):
+    still = replace(SANDBOX, run_ms=(60_000, 60_000))
+    async with hub(tmp_path, "easyrouter", sandbox=still, worker=False) as it:
+        task = await it.submit()
+    async with hub(tmp_path, "videos") as it:
+        await it.services.sweeper._end_orphans("easyrouter")
+        found = await it.services.reads.task(task["id"], None)
+        assert found is not None
+        assert found.next_at is not None
+        assert (found.submission, found.next_at < it.services.clock() + 60_000) == ("accepted", True)
+
+
+async def test_tasks_of_a_gateway_that_is_not_in_the_settings_end_by_their_deadline(tmp_path):
+    still = replace(SANDBOX, run_ms=(60_000, 60_000))
+    async with hub(tmp_path, "easyrouter", sandbox=still, settings=HURRIED, worker=False) as it:
+        task = await it.submit()
+    async with hub(tmp_path, "videos") as it:
+
+        async def ended():
+            await it.services.sweeper._end_orphans("easyrouter")
+            return await it.services.reads.task(task["id"], None)
+
+        assert (await it.until(ended, lambda found: found.status.terminal)).status == "expired"
+
+
+async def test_a_claim_that_is_cancelled_gives_back_what_it_claimed(tmp_path):
+    async with hub(tmp_path, gateway=replace(GATEWAY, base_url="http://127.0.0.1:1"), worker=False) as it:
+        task = await it.submit()
+        await it.until(lambda: it.task(task["id"]), lambda shown: shown["next_look_at"] <= iso(it.services.clock()))
+        claiming = asyncio.create_task(it.services.sweeper._claim("easyrouter", "claim_tasks_to_send", 60_000, 10))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        claiming.cancel()
+        await asyncio.gather(claiming, return_exceptions=True)
+        assert (await it.task(task["id"]))["submission"] == "unsent"
+
+
+async def test_a_deadline_counts_from_acceptance(tmp_path):
+    async with hub(tmp_path) as it:
+        task = await it.submit("[429 x2]", execution_expires_after=100)
+        accepted = await it.ended(task)
+        assert accepted["deadline_at"] > task["deadline_at"]
+
+
+async def test_two_services_on_one_file_end_each_task_once(tmp_path):
+    async with Sink().open() as sink, hub(tmp_path) as one:
+        await one.subscribe(sink.url)
+        async with open_services(one.services.settings) as other, working(other):
+            tasks = [
+                await one.submit(prompt)
+                for prompt in ("[lost]", "[duplicate x3]", "[429 x1]", "[drop]")
+                for _ in range(3)
+            ]
+            for task in tasks:
+                await one.ended(task)
+            heard = await sink.wait_for(lambda found: len(found) >= len(tasks))
+            assert (len({request.headers["webhook-id"] for request in heard}), one.made()) == (len(tasks), len(tasks))

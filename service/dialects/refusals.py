@@ -56,7 +56,7 @@ def _refuses(body: Json) -> bool:
     success, code = body.get("success"), body.get("code")
     if isinstance(success, bool):
         return not success
-    if isinstance(code, str) and code != "success":
+    if isinstance(code, str) and code.lower() not in ("success", "ok", "200", "0"):
         return True
     return bool(body.get("error")) and not text_or_none(body.get("id")) and not text_or_none(body.get("task_id"))
 

@@ -144,6 +144,11 @@ def renew_create(task_id: str, lease: str | None, until: int) -> Transaction[Non
     yield run("renew_create", id=task_id, lease=lease, until=until)
 
 
+def give_back(task_id: str, lease: str | None, now: int, unsent: int) -> Transaction[None]:
+    """Undo a claim that nobody will work on. unsent: 1 for a create that has not begun."""
+    yield run("return_task", id=task_id, lease=lease, now=now, unsent=unsent)
+
+
 def find_task(task_id: str) -> Transaction[Task | None]:
     return (yield from step("task", id=task_id))
 

@@ -67,7 +67,8 @@ def exception_answers(dialects: Mapping[str, str], otherwise: WriteError = write
         return answer
 
     async def on_any(request: Request, error: Exception) -> Response:
-        log.error("web.failed method=%s path=%s", request.method, request.url.path, exc_info=error)
+        where = request.url.path.split("/")[1]  # no more of it: a callback's path is its capability
+        log.error("web.failed method=%s under=/%s", request.method, where, exc_info=error)
         problem = Problem("internal", "Reelhook failed at this request; it may be sent again")
         return problem_answer(problem, error_writer(request, dialects, otherwise))
 

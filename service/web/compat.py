@@ -96,12 +96,13 @@ class HubEngine:
         """A stored task whose create went well; the refusal or the doubt otherwise, as a Problem."""
         if task.submission is Submission.REFUSED and task.error is not None:
             raise task.error
-        if task.submission is Submission.UNKNOWN and task.error is not None:
+        if task.submission in (Submission.UNKNOWN, Submission.SENDING):
+            words = task.error.message if task.error else "the gateway has not confirmed this task yet"
             raise Problem(
                 "outcome_unknown",
-                f"{task.error.message}. Do not send it again: ask about task {public_id(task.id, surface)} instead",
-                gateway_code=task.error.gateway_code,
-                gateway_status=task.error.gateway_status,
+                f"{words}. Do not send it again: ask about task {public_id(task.id, surface)} instead",
+                gateway_code=task.error.gateway_code if task.error else None,
+                gateway_status=task.error.gateway_status if task.error else None,
             )
         return view(task, surface)
 

@@ -123,14 +123,16 @@ async def stored_task(database: Database, **changes: Any) -> Task:
 async def unsent_task(database: Database, *, next_at: int = NOW, **changes: Any) -> Task:
     """A task whose create has to wait."""
     task = await stored_task(database, **changes)
-    return await stepped(database, "postpone_create", id=task.id, error=None, next_at=next_at, now=NOW)
+    return await stepped(
+        database, "postpone_create", id=task.id, lease=task.lease, error=None, next_at=next_at, now=NOW
+    )
 
 
 async def accepted_task(database: Database, *, next_at: int = NOW, **changes: Any) -> Task:
     """A task that the gateway has."""
     task = await stored_task(database, **changes)
     return await stepped(
-        database, "accept_task", id=task.id, gateway_task_id=f"cgt-{task.id}", next_at=next_at, now=NOW
+        database, "accept_task", id=task.id, gateway_task_id=f"cgt-{task.id}", next_at=next_at, deadline_at=NOW, now=NOW
     )
 
 
@@ -138,7 +140,9 @@ async def doubted_task(database: Database) -> Task:
     """A task of which nobody knows whether the gateway has it."""
     task = await stored_task(database)
     at = task.deadline_at
-    return await stepped(database, "doubt_create", id=task.id, error=None, next_at=at, deadline_at=at, now=NOW)
+    return await stepped(
+        database, "doubt_create", id=task.id, lease=task.lease, error=None, next_at=at, deadline_at=at, now=NOW
+    )
 
 
 async def settled_task(database: Database, task: Task, status: Status = Status.SUCCEEDED, at: int = NOW) -> Task:

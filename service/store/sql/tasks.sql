@@ -47,6 +47,7 @@ LIMIT :limit;
 UPDATE tasks SET
     submission = 'accepted', gateway_task_id = :gateway_task_id, accepted_at = :now, updated_at = :now,
     error = CASE WHEN next_at IS NULL THEN error ELSE NULL END,
+    deadline_at = CASE WHEN deadline_at < :deadline_at THEN :deadline_at ELSE deadline_at END,
     next_at = CASE WHEN next_at IS NULL THEN NULL WHEN hinted_at IS NULL THEN CAST(:next_at AS BIGINT) ELSE :now END,
     lease = NULL
 WHERE id = :id AND submission IN ('sending', 'unknown')
@@ -60,14 +61,36 @@ UPDATE tasks SET next_at = :until WHERE id = :id AND lease = :lease AND submissi
 -- The create provably did not happen: it will be offered again.
 UPDATE tasks SET submission = 'unsent', error = :error, misses = misses + 1,
     next_at = :next_at, lease = NULL, updated_at = :now
-WHERE id = :id AND submission = 'sending' AND next_at IS NOT NULL
+WHERE id = :id AND submission = 'sending' AND lease = :lease AND next_at IS NOT NULL
 RETURNING *;
 
 -- name: doubt_create
 -- Nobody knows whether the gateway has the task: it is never sent again.
 UPDATE tasks SET submission = 'unknown', error = :error, next_at = :next_at, deadline_at = :deadline_at,
     lease = NULL, updated_at = :now
-WHERE id = :id AND submission = 'sending' AND next_at IS NOT NULL
+WHERE id = :id AND submission = 'sending' AND lease = :lease AND next_at IS NOT NULL
+RETURNING *;
+
+-- name: return_task
+-- Claimed, and not begun after all: due again at once, and a create is unsent again.
+UPDATE tasks SET
+    submission = CASE WHEN submission = 'sending' AND CAST(:unsent AS BIGINT) = 1 THEN 'unsent' ELSE submission END,
+    next_at = :now, lease = NULL
+WHERE id = :id AND lease = :lease AND next_at IS NOT NULL;
+
+-- name: look_soon
+UPDATE tasks SET next_at = :next_at WHERE id = :id AND lease IS NULL AND next_at > :next_at RETURNING *;
+
+-- name: claim_tasks_past_deadline
+-- Of a gateway that nobody here can ask.
+WITH due AS MATERIALIZED (
+    SELECT id FROM tasks
+    WHERE gateway = :gateway AND next_at IS NOT NULL AND next_at <= :now AND deadline_at <= :now
+    ORDER BY next_at LIMIT :limit
+    /* skip locked */
+)
+UPDATE tasks SET next_at = :until, lease = :lease
+WHERE id IN (SELECT id FROM due)
 RETURNING *;
 
 -- name: claim_tasks_to_send
