@@ -45,7 +45,6 @@ class Publisher:
                 attempts=0,
                 created_at=now,
                 url=subscription.url,
-                format=subscription.format,
                 secret=subscription.secret,
                 body=FORMATS[subscription.format](event, task),
                 lease=lease.token if lease else "",

@@ -23,7 +23,8 @@ from service.dialects.shape import Dialect, Route, Surface
 from service.egress import Egress, Lost, NotSent
 from service.errors import Problem, SettingsError, invalid
 from service.model import Snapshot, Task, VideoRequest
-from service.settings import GatewaySettings
+from service.settings import GatewaySettings, SignatureSettings
+from service.signing import BodySignature, key_of
 from service.wire import HttpAnswer, HttpRequest, Json, dumps, loads
 
 log = logging.getLogger("reelhook.gateways")
@@ -85,6 +86,7 @@ class Gateway:
         self.min_interval_ms = settings.min_interval or self.dialect.min_interval_ms
         wanted = self.dialect.calls_back if settings.callbacks is None else settings.callbacks
         self.calls_back = wanted and callback_base is not None
+        self.signature = _signature(name, settings.signature)
         self._callback_base = callback_base
         self._egress = egress
         self._clock = clock
@@ -93,6 +95,7 @@ class Gateway:
         self._next_turn_at = 0.0
         self.paused_until = 0  # asking
         self.full_until = 0  # creating
+        self._creating = 0
         self.to_ask = asyncio.Event()
         self.to_send = asyncio.Event()
 
@@ -117,10 +120,14 @@ class Gateway:
         """Send a create, once, over a connection of its own."""
         route = surface.route("create")
         assert route is not None  # every surface creates
+        full = self._full()
+        if full is not None:
+            return Busy(full)
         try:
             body = dumps(surface.write_create(request, callback_url))
         except Problem as problem:
             return Refused(problem)
+        self._creating += 1
         try:
             answer = await self._egress.ask(
                 self._request(route, body=body), timeout_ms=timeout_ms, cap=ANSWER_CAP, fresh=True
@@ -129,7 +136,20 @@ class Gateway:
             return Unsent(Problem("gateway_unreachable", f"{self.name} cannot be reached: {error}"))
         except Lost as error:
             return Unknown(_doubt(self.name, str(error)))
+        finally:
+            self._creating -= 1
         return self._judge_create(surface, answer)
+
+    def _full(self) -> Problem | None:
+        """Why no create goes out just now."""
+        wait_ms = self.full_until - self._clock()
+        if wait_ms > 0:
+            return Problem(
+                "rate_limited", f"{self.name} has asked to be left alone for a while", retry_after_ms=wait_ms
+            )
+        if self._creating >= self.settings.creates:
+            return Problem("too_many_pending", f"{self._creating} creates are on their way to {self.name} already")
+        return None
 
     async def look(self, gateway_task_id: str, surface: Surface, timeout_ms: int) -> Snapshot | Problem:
         """Ask about one task; a Problem when there was no answer to be had, which says nothing about the task."""
@@ -263,6 +283,17 @@ def _surface(name: str, dialect: Dialect, settings: GatewaySettings) -> Surface:
     if settings.surface is not None and settings.surface not in known:
         raise SettingsError(f"gateways.{name}.surface: must be one of {', '.join(known)}, not {settings.surface!r}")
     return known[settings.surface] if settings.surface else dialect.surfaces[0]
+
+
+def _signature(name: str, settings: SignatureSettings | None) -> BodySignature | None:
+    if settings is None:
+        return None
+    try:
+        if settings.scheme == "standard-webhooks":
+            key_of(settings.secret)
+    except ValueError as error:
+        raise SettingsError(f"gateways.{name}.signature.secret: {error}") from error
+    return BodySignature(**{field: getattr(settings, field) for field in BodySignature.__dataclass_fields__})
 
 
 def _base_url(name: str, dialect: Dialect, settings: GatewaySettings) -> str:

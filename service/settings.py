@@ -156,7 +156,8 @@ class GatewaySettings:
     min_interval: Span | None = setting(
         None, "Never ask about one task more often than this; by default what its documentation asks for.", low=1
     )
-    rate: int = setting(10, "Requests per second, in this process.", low=1)
+    creates: int = setting(100, "Creates under way at once, in this process; more have to wait.", low=1)
+    rate: int = setting(10, "Questions per second, in this process.", low=1)
     concurrency: int = setting(8, "Questions under way at once, in this process.", low=1)
 
 

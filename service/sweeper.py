@@ -140,7 +140,7 @@ class Sweeper:
         if self._clock() >= task.deadline_at:
             await self._end(task.id, self._expired(task))
         else:
-            await self._tasks.send(task)
+            await asyncio.shield(self._tasks.start(task))
 
     async def _follow_orphans(self) -> None:
         """Tasks of a gateway that is not in the settings: nobody here can ask, but they end by their deadline. Until

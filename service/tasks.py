@@ -31,7 +31,7 @@ from service.pace import Pace
 from service.schedule import back_off, first_look
 from service.settings import Settings
 from service.settling import End, Settled, end_of, progressed, settle
-from service.signing import BodySignature, CallbackTokens, Forged
+from service.signing import CallbackTokens, Forged
 from service.store.statements import Database, Transaction
 from service.store.store import (
     Callback,
@@ -144,9 +144,9 @@ class Tasks:
         if replay is not None:
             return replay
         log.info("task.stored task=%s gateway=%s owner=%s", task.id, task.gateway, task.owner)
-        return self._start(task)
+        return self.start(task)
 
-    async def send(self, task: Task) -> Task:
+    async def _send(self, task: Task) -> Task:
         """Send the create of a task that is committed as `sending`, and record what came of it."""
         gateway = self._gateways[task.gateway]
         surface = surface_of(task)
@@ -175,8 +175,9 @@ class Tasks:
             except Exception:  # at worst it is doubted too early; to break off the create would be worse
                 log.exception("task.lease_unrenewed task=%s", task.id)
 
-    def _start(self, task: Task) -> asyncio.Task[Task]:
-        sending = asyncio.create_task(self.send(task), name=f"create {task.id}")
+    def start(self, task: Task) -> asyncio.Task[Task]:
+        """Send the create of a task in a task of its own, which `drain` waits for."""
+        sending = asyncio.create_task(self._send(task), name=f"create {task.id}")
         self._sending[task.id] = sending
         sending.add_done_callback(lambda done: self._sent(task.id, done))
         return sending
@@ -353,8 +354,8 @@ class Tasks:
         """
         now = self._clock()
         task_id = self._tokens.read(gateway.name, token)
-        if gateway.settings.signature is not None:
-            _body_signature(gateway).check(headers, body, now)
+        if gateway.signature is not None:
+            gateway.signature.check(headers, body, now)
         outcome, dispatches = await self._database.write(self._take_callback, gateway, task_id, body, now)
         log.info("callback.received task=%s gateway=%s outcome=%s", task_id, gateway.name, outcome)
         self._hand_over(dispatches)
@@ -504,16 +505,3 @@ def _read_callback(gateway: Gateway, body: bytes) -> Snapshot:
     except Problem:
         return Snapshot(status=None)
     return replace(snapshot, video_url=gateway.located(snapshot.video_url))
-
-
-def _body_signature(gateway: Gateway) -> BodySignature:
-    signature = gateway.settings.signature
-    assert signature is not None
-    return BodySignature(
-        scheme=signature.scheme,
-        secret=signature.secret,
-        header=signature.header,
-        encoding=signature.encoding,
-        prefix=signature.prefix,
-        timestamp_header=signature.timestamp_header,
-    )

@@ -31,10 +31,9 @@ async def working(services: Services) -> AsyncIterator[None]:
         yield
     finally:
         log.info("worker.draining")
-        await services.tasks.drain(CREATES_DRAIN_MS)
         for loop in loops:
             loop.cancel()
-        for done in await asyncio.gather(*loops, return_exceptions=True):
+        for done in await asyncio.gather(services.tasks.drain(CREATES_DRAIN_MS), *loops, return_exceptions=True):
             if isinstance(done, Exception):
                 log.error("worker.loop_failed error=%r", done)
 

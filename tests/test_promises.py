@@ -364,3 +364,11 @@ async def test_two_services_on_one_file_end_each_task_once(tmp_path):
                 await one.ended(task)
             heard = await sink.wait_for(lambda found: len(found) >= len(tasks))
             assert (len({request.headers["webhook-id"] for request in heard}), one.made()) == (len(tasks), len(tasks))
+
+
+async def test_creates_beyond_the_limit_wait_their_turn(tmp_path):
+    async with hub(tmp_path, gateway=replace(GATEWAY, creates=1)) as it:
+        answers = await asyncio.gather(*(it.submit(f"{number} [slow create 200ms]") for number in range(3)))
+        assert sorted(task["submission"] for task in answers) == ["accepted", "unsent", "unsent"]
+        for task in answers:
+            assert (await it.ended(task))["status"] == "succeeded"

@@ -87,3 +87,14 @@ def test_a_file_named_by_the_environment_is_read(tmp_path):
 def test_without_a_file_the_defaults_hold(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert read_settings(None, {}).port == 8080
+
+
+@pytest.mark.parametrize("secret", ["x", "too short"])
+def test_a_secret_key_that_can_be_guessed_is_refused(tmp_path, secret):
+    with pytest.raises(SettingsError, match="secret_key: must have at least"):
+        settings_of(tmp_path, f'secret_key = "{secret}"')
+
+
+def test_a_signature_without_a_secret_is_refused(tmp_path):
+    with pytest.raises(SettingsError, match="must not be empty"):
+        settings_of(tmp_path, "[gateways.videos]\nsignature = {scheme = 'hmac-sha256', secret = ''}")

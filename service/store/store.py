@@ -77,7 +77,6 @@ class Dispatch:
     attempts: int
     created_at: int
     url: str
-    format: str
     secret: str
     body: str
     lease: str
@@ -124,14 +123,10 @@ def insert_task(
     return None
 
 
-def known_key(owner: str, key: str) -> Transaction[Replay | None]:
-    rows = yield run("idempotency_key", owner=owner, key=key)
-    return _replay(rows[0]) if rows else None
-
-
 def freeze_answer(task: Task) -> Transaction[None]:
     """Remember the task as its caller is told about it now, for a repeated submit."""
-    yield run("freeze_answer", task_id=task.id, answer=dump_text(task_to_json(task)))
+    if (yield run("key_of_task", task_id=task.id)):
+        yield run("freeze_answer", task_id=task.id, answer=dump_text(task_to_json(task)))
 
 
 def step(name: str, /, **params: Any) -> Transaction[Task | None]:
@@ -376,5 +371,5 @@ def _replay(row: Row) -> Replay:
 
 
 def _dispatch(row: Row, lease: str, until: int) -> Dispatch:
-    names = ("event_id", "event_type", "subscription_id", "attempts", "created_at", "url", "format", "secret", "body")
+    names = ("event_id", "event_type", "subscription_id", "attempts", "created_at", "url", "secret", "body")
     return Dispatch(delivery_id=row["id"], lease=lease, leased_until=until, **{name: row[name] for name in names})

@@ -326,7 +326,7 @@ def show_gateway(gateway: Gateway) -> Json:
 
 
 def page(found: Sequence[Any], window: Window, show_one: Callable[[Any], Json]) -> Response:
-    """A page, newest first; next_cursor is null on the last one."""
+    """A page, newest first; next_cursor is null where nothing can follow."""
     cursor = found[-1].id if len(found) == window.limit else None
     return json_answer({"data": [show_one(one) for one in found], "next_cursor": cursor})
 

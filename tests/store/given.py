@@ -104,7 +104,6 @@ def a_dispatch(event: Event, subscription: Subscription, **changes: Any) -> Disp
         attempts=0,
         created_at=event.created_at,
         url=subscription.url,
-        format=subscription.format,
         secret=subscription.secret,
         body=event.body,
         lease=LEASE,

@@ -22,7 +22,6 @@ from service.store.store import (
     freeze_answer,
     insert_callback,
     insert_task,
-    known_key,
     renew_create,
     step,
     subscriptions_to_tell,
@@ -93,7 +92,7 @@ async def test_a_repeated_submit_is_told_what_the_first_was_told(database: Datab
     refused = replace(task, error=Problem("insufficient_credit", "top up", gateway_status=402))
     await database.write(freeze_answer, refused)
     await database.write(freeze_answer, replace(task, progress=50))
-    replay = await database.write(known_key, "ann", KEY.key)
+    replay = await database.write(insert_task, a_task(), KEY, None)
     assert replay is not None and replay.answer is not None
     assert replay.answer.error is not None
     assert replay.answer.error.to_json() == Problem("insufficient_credit", "top up", gateway_status=402).to_json()
@@ -104,8 +103,8 @@ async def test_old_idempotency_keys_are_forgotten(database: Database) -> None:
     await database.write(insert_task, a_task(created_at=NOW - 1), KEY, None)
     await database.write(insert_task, a_task(), IdempotencyKey(key="new", fingerprint=""), None)
     await database.write(sql, "prune_idempotency_keys", before=NOW)
-    assert await database.write(known_key, "ann", KEY.key) is None
-    assert await database.write(known_key, "ann", "new") is not None
+    assert await database.write(insert_task, a_task(), KEY, None) is None
+    assert await database.write(insert_task, a_task(), IdempotencyKey(key="new", fingerprint=""), None) is not None
 
 
 # --- rules that no statement can break

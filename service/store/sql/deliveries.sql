@@ -9,7 +9,7 @@ INSERT INTO deliveries (
 -- With all that an attempt needs. The lock, or SQLite's one writer, holds them until lease_delivery has its say.
 SELECT
     d.id, d.event_id, d.event_type, d.subscription_id, d.attempts, d.created_at,
-    COALESCE(d.body, e.body) AS body, s.url, s.format, s.secret
+    COALESCE(d.body, e.body) AS body, s.url, s.secret
 FROM deliveries d
 JOIN events e ON e.id = d.event_id
 JOIN subscriptions s ON s.id = d.subscription_id

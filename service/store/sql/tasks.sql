@@ -17,6 +17,9 @@ RETURNING task_id;
 -- name: idempotency_key
 SELECT fingerprint, task_id, answer FROM idempotency_keys WHERE owner = :owner AND key = :key;
 
+-- name: key_of_task
+SELECT key FROM idempotency_keys WHERE task_id = :task_id AND answer IS NULL;
+
 -- name: freeze_answer
 -- What the caller was told is what a repeated submit is told: the first answer stays.
 UPDATE idempotency_keys SET answer = :answer WHERE task_id = :task_id AND answer IS NULL;
