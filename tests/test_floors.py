@@ -20,6 +20,7 @@ FLOORS = {
     9: ("wiring",),
     8: ("sweeper", "sandbox"),
     7: ("tasks", "deliveries", "sandbox_callbacks"),
+    6.5: ("hearing",),
     6: ("settling", "sandbox_task"),
     5: ("gateways", "events"),
     4: ("formats",),

@@ -196,4 +196,5 @@ SELECT * FROM callbacks WHERE task_id = :task_id AND id < :before ORDER BY id DE
 -- How long tasks of this kind took of late, from accepted to finished.
 SELECT finished_at - accepted_at AS duration_ms FROM tasks
 WHERE gateway = :gateway AND model = :model AND status = 'succeeded' AND accepted_at IS NOT NULL
+  AND accepted_at <= finished_at
 ORDER BY finished_at DESC LIMIT :limit;

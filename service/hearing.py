@@ -1,0 +1,181 @@
+"""What is heard about a task on its way, by receipt or by callback, as transactions: nothing here does I/O.
+
+accept, refuse, postpone, doubt   what became of a create
+take_callback                     what a callback does
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from service.clock import SECOND
+from service.errors import Problem
+from service.events import Publisher
+from service.gateways import Gateway
+from service.model import Snapshot, Status, Submission, Task, VideoRequest, new_id
+from service.schedule import back_off
+from service.settings import Settings
+from service.settling import End, Settled, end_of, progressed, settle
+from service.signing import Forged
+from service.store.statements import Transaction
+from service.store.store import (
+    Callback,
+    Dispatch,
+    callback_bodies,
+    callback_seen,
+    error_text,
+    find_task,
+    freeze_answer,
+    insert_callback,
+    step,
+)
+from service.wire import read_object
+
+log = logging.getLogger("reelhook.tasks")
+
+CALLBACKS_KEPT = 100  # of one task; more are acknowledged and counted, so that a leaked URL cannot fill the disk
+MOST_WAIT_TO_SEND_MS = 60 * SECOND
+
+
+class Hearing:
+    """The transactions by which a task moves, short of its end."""
+
+    def __init__(self, publisher: Publisher, settings: Settings, chance: Callable[[], float]) -> None:
+        self._publisher = publisher
+        self._settings = settings
+        self._chance = chance
+
+    def lifetime_ms(self, request: VideoRequest) -> int:
+        """Until its deadline; no longer than its callback's token is good for."""
+        expires_s = request.execution_expires_after
+        wanted_ms = expires_s * SECOND if expires_s else self._settings.sweep.deadline
+        return min(wanted_ms, self._settings.callbacks.token_lifetime)
+
+    def accept(self, task: Task, snapshot: Snapshot, next_at: int, now: int) -> Transaction[Settled]:
+        accepted = yield from step(
+            "accept_task",
+            id=task.id,
+            gateway_task_id=snapshot.gateway_task_id,
+            next_at=next_at,
+            deadline_at=now + self.lifetime_ms(task.request),  # it counts from now, however long the task has waited
+            now=now,
+        )
+        if accepted is None:
+            current = yield from _current(task)
+            if current.gateway_task_id != snapshot.gateway_task_id:
+                log.error("task.accepted_otherwise task=%s gateway_task=%s", task.id, snapshot.gateway_task_id)
+            return Settled(current, [])
+        if accepted.status.terminal:
+            yield from freeze_answer(accepted)
+            return Settled(accepted, [])
+        dispatches = yield from self._publisher.publish(accepted, "task.accepted", now)
+        if snapshot.status is Status.RUNNING:
+            running = yield from self._note_running(accepted, snapshot, now)
+            accepted, dispatches = running.task, dispatches + running.dispatches
+        yield from freeze_answer(accepted)
+        return Settled(accepted, dispatches)
+
+    def refuse(self, task: Task, problem: Problem, now: int) -> Transaction[Settled]:
+        end = End(status=Status.FAILED, by="submit", error=problem, submission=Submission.REFUSED)
+        settled = yield from settle(task.id, end, self._publisher, now)
+        if settled is None:
+            return Settled((yield from _current(task)), [])
+        yield from freeze_answer(settled.task)
+        return settled
+
+    def postpone(self, task: Task, problem: Problem, now: int) -> Transaction[Settled]:
+        pause = max(
+            problem.retry_after_ms or 0, back_off(task.misses + 1, self._chance(), longest=MOST_WAIT_TO_SEND_MS)
+        )
+        next_at = min(task.deadline_at, now + pause)
+        postponed = yield from step(
+            "postpone_create", id=task.id, lease=task.lease, error=error_text(problem), next_at=next_at, now=now
+        )
+        return Settled(postponed or (yield from _current(task)), [])
+
+    def doubt(self, task: Task, gateway: Gateway, problem: Problem, now: int) -> Transaction[Settled]:
+        """Note that nobody knows whether the gateway has this task. Nothing to ask about: it is next looked at when its
+        time is up, unless a callback claims it, or one has come already while the create was under way."""
+        unclaimed = now + self._settings.submit.unclaimed
+        deadline_at = task.deadline_at if gateway.calls_back else min(task.deadline_at, unclaimed)
+        doubted = yield from step(
+            "doubt_create",
+            id=task.id,
+            lease=task.lease,
+            error=error_text(problem),
+            next_at=deadline_at,
+            deadline_at=deadline_at,
+            now=now,
+        )
+        dispatches: list[Dispatch] = []
+        for body in (yield from callback_bodies(task.id)) if doubted else []:
+            doubted = yield from _current(task)
+            if not doubted.status.terminal:
+                dispatches += (yield from self._heed(gateway, doubted, body.encode(), now))[1]
+        return Settled((yield from _current(task)), dispatches)
+
+    def take_callback(
+        self, gateway: Gateway, task_id: str, body: bytes, now: int
+    ) -> Transaction[tuple[str, list[Dispatch]]]:
+        task = yield from find_task(task_id)
+        if task is None or task.gateway != gateway.name:
+            raise Forged("the token names no task of this gateway")
+        text = body.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
+        seen = yield from callback_seen(task_id, text)
+        dispatches: list[Dispatch] = []
+        if seen or task.status.terminal:
+            outcome = "duplicate" if seen else "late"
+        else:
+            outcome, dispatches = yield from self._heed(gateway, task, body, now)
+        yield from step("count_callback", id=task_id)
+        if task.callbacks < CALLBACKS_KEPT:
+            callback = Callback(id=new_id("cb", now), task_id=task_id, received_at=now, outcome=outcome, body=text)
+            yield from insert_callback(callback)
+        return outcome, dispatches
+
+    def _heed(self, gateway: Gateway, task: Task, body: bytes, now: int) -> Transaction[tuple[str, list[Dispatch]]]:
+        """What a new callback does: normally the gateway is asked. Its body is believed with `trust`, and where nobody
+        can be asked because the reply with the gateway's id was lost: then it is the only witness there is."""
+        snapshot = _read_callback(gateway, body)
+        told: list[Dispatch] = []
+        if task.submission is Submission.UNKNOWN and snapshot.gateway_task_id is not None:
+            claimed = yield from self.accept(task, snapshot, now, now)
+            task, told = claimed.task, claimed.dispatches
+        if gateway.settings.trust == "trust" or task.submission is Submission.UNKNOWN:
+            outcome, more = yield from self._believe(task, snapshot, now)
+            told += more
+            if outcome is not None:
+                return outcome, told
+        if task.submission is Submission.UNKNOWN:
+            return "noted", told
+        due_at = max(now, (task.looked_at or 0) + gateway.min_interval_ms)
+        yield from step("hint_task", id=task.id, next_at=due_at, now=now)
+        return "look", told
+
+    def _believe(self, task: Task, snapshot: Snapshot, now: int) -> Transaction[tuple[str | None, list[Dispatch]]]:
+        end = end_of(task, snapshot, "callback", now, self._settings.sweep.result_grace)
+        settled = (yield from settle(task.id, end, self._publisher, now)) if end else None
+        if settled is not None:
+            return "settled", settled.dispatches
+        if snapshot.status is Status.RUNNING:
+            return "noted", (yield from self._note_running(task, snapshot, now)).dispatches
+        return None, []
+
+    def _note_running(self, task: Task, snapshot: Snapshot, now: int) -> Transaction[Settled]:
+        running = yield from step("note_news", id=task.id, progress=progressed(task, snapshot), now=now)
+        if running is None:
+            return Settled(task, [])
+        return Settled(running, (yield from self._publisher.publish(running, "task.running", now)))
+
+
+def _current(task: Task) -> Transaction[Task]:
+    return (yield from find_task(task.id)) or task
+
+
+def _read_callback(gateway: Gateway, body: bytes) -> Snapshot:
+    """What a callback says; a body that nobody can read still says "look"."""
+    try:
+        snapshot = gateway.dialect.read_callback(read_object(body))
+    except Problem:
+        return Snapshot(status=None)
+    return replace(snapshot, video_url=gateway.located(snapshot.video_url))
