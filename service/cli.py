@@ -106,6 +106,8 @@ def show_settings(options: argparse.Namespace) -> int:
 
 def keys_create(options: argparse.Namespace) -> int:
     settings = _settings(options)
+    if not options.owner.strip() or not options.owner.isprintable():
+        raise SettingsError("--owner: must be a name of printable characters")
     key = new_key()
 
     async def create() -> tuple[str, str]:

@@ -224,7 +224,7 @@ class Deliveries:
         now = self._clock()
         number = dispatch.attempts + 1
         delivered = status is not None and 200 <= status < 300
-        retry_after_ms = _retry_after(answer)
+        retry_after_ms = answer.retry_after_ms(now) if answer else None
         next_at = None if delivered else retry_at(number, now, self._chance(), retry_after_ms, self._settings.retries)
         gone = status == 410
         attempt = Attempt(
@@ -325,11 +325,6 @@ def _outcome_row(outcome: Outcome, now: int) -> Params:
         "finished_at": None if outcome.status is DeliveryStatus.PENDING else now,
         "next_at": outcome.next_at,
     }
-
-
-def _retry_after(answer: HttpAnswer | None) -> int | None:
-    value = (answer.headers.get("retry-after", "") if answer else "").strip()
-    return int(value) * SECOND if value.isascii() and value.isdigit() and len(value) < 9 else None
 
 
 def _shown(answer: HttpAnswer | None) -> str:

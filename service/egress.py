@@ -18,13 +18,14 @@ import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
+from aiohttp.client_proto import ResponseHandler
 from httpx_aiohttp import AiohttpTransport
 
 from service.errors import invalid
@@ -93,12 +94,17 @@ class Guard:
         made.setblocking(False)
         return made
 
-    async def vet(self, url: str, field: str) -> None:
-        """Refuse, by a Problem with the reason, a URL that we would never be able to send to."""
+    async def vet(self, url: str, field: str, *, must_resolve: bool = True) -> None:
+        """Refuse, by a Problem with the reason, a URL that we would never be able to send to.
+
+        must_resolve: whether a host that cannot be resolved now is refused too; every connection is judged again.
+        """
         host, port = read_target(url, field)
         try:
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
+            if not must_resolve:
+                return
             raise invalid(field, f"the host {host} cannot be resolved ({error})") from error
         for info in found:
             refusal = self.refusal(str(info[4][0]))
@@ -132,19 +138,17 @@ class Egress:
 
     guard: Guard
     _gateways: httpx.AsyncClient
-    _creates: httpx.AsyncClient
     _deliveries: aiohttp.ClientSession
 
-    async def ask(self, request: HttpRequest, *, timeout_ms: int, cap: int, fresh: bool = False) -> HttpAnswer:
+    async def ask(self, request: HttpRequest, *, timeout_ms: int, cap: int) -> HttpAnswer:
         """One request to a gateway; NotSent or Lost when no whole answer came.
 
-        fresh: over a connection of its own, so that a connection that the other side has closed in the meantime
-        cannot raise the question whether a create has arrived.
+        Over a connection of its own: one that the other side has closed in the meantime would raise the question
+        whether a create has arrived, and bytes left over on one would be taken for the answer about another task.
         """
-        client = self._creates if fresh else self._gateways
         try:
             async with asyncio.timeout(timeout_ms / 1000):
-                return await _ask(client, request, timeout_ms / 1000, cap)
+                return await _ask(self._gateways, request, timeout_ms / 1000, cap)
         except TimeoutError as error:
             raise Lost(f"no answer within {timeout_ms / 1000:g} s") from error
         except httpx.HTTPError as error:
@@ -176,13 +180,11 @@ async def open_egress(guard: Guard, user_agent: str) -> AsyncIterator[Egress]:
     """The clients, open for as long as the block lasts."""
     agent = {"user-agent": user_agent}
     async with (
-        _session(guard, {}) as gateway_session,
-        _session(guard, {}, force_close=True) as create_session,
+        _session(guard, {}, force_close=True) as gateway_session,
         _session(guard, agent) as delivery_session,
         _client(gateway_session, agent) as gateways,
-        _client(create_session, agent) as creates,
     ):
-        yield Egress(guard, gateways, creates, delivery_session)
+        yield Egress(guard, gateways, delivery_session)
 
 
 def _session(guard: Guard, headers: dict[str, str], *, force_close: bool = False) -> aiohttp.ClientSession:
@@ -193,6 +195,8 @@ def _session(guard: Guard, headers: dict[str, str], *, force_close: bool = False
         force_close=force_close,
         keepalive_timeout=None if force_close else KEEP_ALIVE_S,
     )
+    # aiohttp has no public place for this; a test shows that it still takes effect
+    connector._factory = partial(_CleanHandler, loop=asyncio.get_running_loop())  # type: ignore[assignment]
     return aiohttp.ClientSession(
         connector=connector,
         headers=headers,
@@ -201,6 +205,25 @@ def _session(guard: Guard, headers: dict[str, str], *, force_close: bool = False
         trust_env=False,
         skip_auto_headers=("content-type",),
     )
+
+
+class _CleanHandler(ResponseHandler):
+    """aiohttp's side of a connection, which is closed when the other side says more than it was asked: the surplus
+    would be taken for the answer to the next request, which may be somebody else's."""
+
+    _answers = 0
+
+    def set_response_params(self, *args: Any, **options: Any) -> None:
+        self._answers = 0
+        super().set_response_params(*args, **options)
+
+    def data_received(self, data: bytes) -> None:
+        before = len(self._buffer)
+        super().data_received(data)
+        heard = [message for (message, _), _ in list(self._buffer)[before:]]
+        self._answers += sum(message.code >= 200 for message in heard)  # 1xx are no answers
+        if self._answers > 1:
+            self.close()
 
 
 @cache
@@ -241,7 +264,12 @@ async def _read_to(stream: aiohttp.StreamReader, cap: int) -> bytes:
 def _judged(error: BaseException) -> NotSent | Lost:
     """Whether the request can have reached the other side. Only failures to connect prove that it did not."""
     words = str(error) or type(error).__name__
-    never = (aiohttp.ClientConnectorError, aiohttp.ClientSSLError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+    never = (
+        aiohttp.ClientConnectorError,
+        aiohttp.ClientSSLError,
+        aiohttp.ConnectionTimeoutError,
+        aiohttp.InvalidURL,
+    )
     if isinstance(error, (*never, httpx.InvalidURL, httpx.UnsupportedProtocol)):
         return NotSent(_in_words(error, words))
     if isinstance(error, TimeoutError):

@@ -11,6 +11,7 @@ A create ends in one of five ways, and which one it is decides whether it may ev
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from urllib.parse import quote
 from service.clock import SECOND, Clock
 from service.dialects import DIALECTS
 from service.dialects.shape import Dialect, Route, Surface
-from service.egress import Egress, Lost, NotSent
+from service.egress import Egress, Lost, NotSent, read_target
 from service.errors import Problem, SettingsError, invalid
 from service.model import Snapshot, Task, VideoRequest
 from service.settings import GatewaySettings, SignatureSettings
@@ -81,6 +82,8 @@ class Gateway:
         self.settings = settings
         self.dialect = _dialect(name, settings)
         self.surface = _surface(name, self.dialect, settings)
+        if not re.fullmatch(r"[!-~]*", settings.key):
+            raise SettingsError(f"gateways.{name}.key: must be printable ASCII without blanks or line ends")
         self.base_url = _base_url(name, self.dialect, settings)
         self.models = settings.models or self.dialect.models
         self.min_interval_ms = settings.min_interval or self.dialect.min_interval_ms
@@ -129,9 +132,7 @@ class Gateway:
             return Refused(problem)
         self._creating += 1
         try:
-            answer = await self._egress.ask(
-                self._request(route, body=body), timeout_ms=timeout_ms, cap=ANSWER_CAP, fresh=True
-            )
+            answer = await self._egress.ask(self._request(route, body=body), timeout_ms=timeout_ms, cap=ANSWER_CAP)
         except NotSent as error:
             return Unsent(Problem("gateway_unreachable", f"{self.name} cannot be reached: {error}"))
         except Lost as error:
@@ -193,6 +194,8 @@ class Gateway:
                 "gateway_error", f"{self.name} did not answer with a JSON object", gateway_status=answer.status
             )
         snapshot = read(body)
+        if snapshot.gateway_task_id not in (None, task_id):
+            return Problem("gateway_error", f"{self.name} was asked about {task_id} and told of another task")
         return replace(snapshot, video_url=self.located(snapshot.video_url))
 
     def _judge_create(self, surface: Surface, answer: HttpAnswer) -> CreateOutcome:
@@ -214,7 +217,7 @@ class Gateway:
         if problem is None and not 200 <= answer.status < 300:
             problem = Problem("gateway_error", f"{self.name} answered HTTP {answer.status}")
         if problem is not None:
-            problem.retry_after_ms = _retry_after(answer) or problem.retry_after_ms
+            problem.retry_after_ms = answer.retry_after_ms(self._clock()) or problem.retry_after_ms
             problem.gateway_status = answer.status
         return problem
 
@@ -300,8 +303,10 @@ def _base_url(name: str, dialect: Dialect, settings: GatewaySettings) -> str:
     url = settings.base_url or dialect.base_url
     if url is None:
         raise SettingsError(f"gateways.{name}.base_url: is required; the documentation of {dialect.name} names none")
-    if not url.startswith(("http://", "https://")):
-        raise SettingsError(f"gateways.{name}.base_url: must start with https:// or http://, not {url!r}")
+    try:
+        read_target(url, f"gateways.{name}.base_url")
+    except Problem as problem:
+        raise SettingsError(problem.message) from problem
     return url.rstrip("/")
 
 
@@ -319,9 +324,3 @@ def _json(answer: HttpAnswer) -> Json | Any:
         return loads(answer.body)
     except ValueError:
         return None  # HTML of a proxy, an empty body: the HTTP status speaks for itself
-
-
-def _retry_after(answer: HttpAnswer) -> int | None:
-    """Retry-After in seconds, as milliseconds; its other form, a date, is not used by any of these gateways."""
-    value = answer.headers.get("retry-after", "").strip()
-    return int(value) * SECOND if value.isascii() and value.isdigit() and len(value) < 7 else None

@@ -15,7 +15,7 @@ from service.gateways import Gateway
 from service.model import Snapshot, Status, Submission, Task, VideoRequest, new_id
 from service.schedule import back_off
 from service.settings import Settings
-from service.settling import End, Settled, end_of, progressed, settle
+from service.settling import End, Settled, end_of, merged, progressed, settle
 from service.signing import Forged
 from service.store.statements import Transaction
 from service.store.store import (
@@ -29,7 +29,7 @@ from service.store.store import (
     insert_callback,
     step,
 )
-from service.wire import read_object
+from service.wire import dump_text, read_object
 
 log = logging.getLogger("reelhook.tasks")
 
@@ -58,6 +58,7 @@ class Hearing:
             gateway_task_id=snapshot.gateway_task_id,
             next_at=next_at,
             deadline_at=now + self.lifetime_ms(task.request),  # it counts from now, however long the task has waited
+            result=dump_text(merged(task, snapshot)),  # what the receipt says of the cost is said nowhere else
             now=now,
         )
         if accepted is None:
@@ -141,7 +142,8 @@ class Hearing:
         if task.submission is Submission.UNKNOWN and snapshot.gateway_task_id is not None:
             claimed = yield from self.accept(task, snapshot, now, now)
             task, told = claimed.task, claimed.dispatches
-        if gateway.settings.trust == "trust" or task.submission is Submission.UNKNOWN:
+        another = task.gateway_task_id is not None and snapshot.gateway_task_id not in (None, task.gateway_task_id)
+        if (gateway.settings.trust == "trust" or task.submission is Submission.UNKNOWN) and not another:
             outcome, more = yield from self._believe(task, snapshot, now)
             told += more
             if outcome is not None:

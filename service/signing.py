@@ -75,8 +75,8 @@ class BodySignature:
             body = timestamp.encode() + b"." + body
         digest = hmac.digest(self.secret.encode(), body, "sha256")
         expected = digest.hex() if self.encoding == "hex" else base64.b64encode(digest).decode()
-        given = headers.get(self.header.lower(), "").removeprefix(self.prefix).strip()
-        if not hmac.compare_digest(expected.encode(), given.encode()):
+        given = headers.get(self.header.lower(), "").strip()
+        if not hmac.compare_digest((self.prefix + expected).encode(), given.encode()):
             raise Forged("the signature of the body does not match")
         return None
 

@@ -117,7 +117,7 @@ class Tasks:
         """
         order.gateway.check(order.request, order.surface)
         if order.request.webhook_url is not None:
-            await self._guard.vet(order.request.webhook_url, order.webhook_field)
+            await self._guard.vet(order.request.webhook_url, order.webhook_field, must_resolve=False)
         task = self._new_task(order)
         key = (
             IdempotencyKey(key=order.idempotency_key, fingerprint=_fingerprint(order))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as attribute
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import orjson
@@ -35,6 +36,16 @@ class HttpAnswer:
     status: int
     headers: Mapping[str, str] = attribute(default_factory=dict)
     body: bytes = b""
+
+    def retry_after_ms(self, now: int) -> int | None:
+        """Retry-After, in seconds or as a date (RFC 9110, 10.2.3), as a span from now (unix ms); None without one."""
+        value = self.headers.get("retry-after", "").strip()
+        if value.isascii() and value.isdigit() and len(value) < 9:
+            return int(value) * 1000
+        try:
+            return max(0, round(parsedate_to_datetime(value).timestamp() * 1000) - now)
+        except (ValueError, OverflowError):
+            return None
 
 
 def dumps(value: Any) -> bytes:

@@ -125,6 +125,8 @@ async def read_secret_key(settings: Settings, database: Database) -> str:
 
 
 async def _connect(name: str) -> Database:
+    if "://" in name and not name.startswith(("postgres://", "postgresql://")):
+        raise SettingsError(f"database: must be a file or a postgresql:// URL, not {name.partition('://')[0]}://…")
     if not name.startswith(("postgres://", "postgresql://")):
         return await SqliteDatabase.open(Path(name))
     try:

@@ -61,6 +61,8 @@ def test_the_database_is_migrated_once(tmp_path):
         (["serve"], "[gateways.nowhere]\nkey = 'x'", "gateways.nowhere.dialect: must be one of worldrouter"),
         (["serve"], "[gateways.videos]\nkey = 'x'", "gateways.videos.base_url: is required"),
         (["serve"], "[gateways.cubicspaces]\nsurface = 'x'", "surface: must be one of official, unified"),
+        (["serve"], "[gateways.easyrouter]\nkey = 'sk-…'", "gateways.easyrouter.key: must be printable ASCII"),
+        (["serve"], "[gateways.easyrouter]\nbase_url = 'http://'", "gateways.easyrouter.base_url"),
         (["serve"], "[egress]\nallow = ['10.0.0.0/99']", "egress.allow"),
         (["serve", "--port", "99999"], "", "port"),
         (["worker"], "database = 'x/y'", "database"),

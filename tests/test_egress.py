@@ -121,10 +121,10 @@ async def sent(base_url, how, *, allow=LOOPBACK, cap=1024, timeout_ms=2_000):
     async with open_egress(Guard(allow), "test") as egress:
         if how == "deliver":
             return await egress.deliver(request, timeout_ms=timeout_ms, cap=cap)
-        return await egress.ask(request, timeout_ms=timeout_ms, cap=cap, fresh=how == "create")
+        return await egress.ask(request, timeout_ms=timeout_ms, cap=cap)
 
 
-WAYS = pytest.mark.parametrize("how", ["deliver", "ask", "create"])
+WAYS = pytest.mark.parametrize("how", ["deliver", "ask"])
 
 
 @WAYS
@@ -224,7 +224,7 @@ async def test_a_server_that_fails_the_tls_handshake_was_not_sent_to():
     async with server:
         url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         with pytest.raises(NotSent):
-            await sent(url, "create")
+            await sent(url, "ask")
 
 
 async def test_cookies_are_not_kept():
@@ -238,4 +238,46 @@ async def test_cookies_are_not_kept():
 async def test_a_proxy_of_the_environment_is_ignored(monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     async with peer(says(ANSWER)) as (url, _):
-        assert (await sent(url, "create")).status == 200
+        assert (await sent(url, "ask")).status == 200
+
+
+async def test_surplus_bytes_on_a_kept_connection_are_not_taken_for_an_answer():
+    answered, more, connections = asyncio.Event(), asyncio.Event(), []
+
+    async def answer_twice(reader, writer):
+        connections.append(writer)
+        writer.write(ANSWER)
+        await writer.drain()
+        if len(connections) == 1:
+            await answered.wait()
+            writer.write(ANSWER)
+            await writer.drain()
+            more.set()
+        await reader.read()
+
+    async with peer(answer_twice) as (url, seen), open_egress(Guard(LOOPBACK), "test") as egress:
+        request = HttpRequest(method="POST", url=url, body=b"")
+        await egress.deliver(request, timeout_ms=1_000, cap=100)
+        answered.set()
+        await more.wait()
+        await asyncio.sleep(0.02)  # until it has crossed the loopback
+        await egress.deliver(request, timeout_ms=1_000, cap=100)
+    assert len(seen) == 2, "the second request was really sent"
+
+
+async def test_a_kept_connection_is_used_again():
+    connections = []
+
+    async def answer_each(reader, writer):
+        connections.append(writer)
+        writer.write(ANSWER)
+        try:
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(ANSWER)
+        except asyncio.IncompleteReadError:
+            pass
+
+    async with peer(answer_each) as (url, _), open_egress(Guard(LOOPBACK), "test") as egress:
+        for _ in range(3):
+            await egress.deliver(HttpRequest(method="POST", url=url), timeout_ms=1_000, cap=100)
+    assert len(connections) == 1

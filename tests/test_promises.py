@@ -372,3 +372,18 @@ async def test_creates_beyond_the_limit_wait_their_turn(tmp_path):
         assert sorted(task["submission"] for task in answers) == ["accepted", "unsent", "unsent"]
         for task in answers:
             assert (await it.ended(task))["status"] == "succeeded"
+
+
+async def test_what_the_receipt_says_of_the_cost_is_kept(tmp_path):
+    async with hub(tmp_path, "seedance2") as it:
+        path, body = smallest("seedance2")
+        receipt = (await it.post(path, body)).json()
+        (task,) = await it.listed("/v1/tasks")
+        charged = it.dialect.surfaces[0].read_receipt(receipt).usage["creditsCharged"]
+        assert task["usage"] == {"creditsCharged": charged}
+
+
+async def test_a_callback_url_that_does_not_resolve_today_may_tomorrow(tmp_path):
+    async with hub(tmp_path) as it:
+        answer = await it.submitted(webhook_url="https://no-such-host.invalid/hook")
+        assert answer.status_code == 201

@@ -7,7 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import Problem
-from service.wire import DEEPEST, Json, dumps, fill, kind_of, loads, pick, place, read_object, take, without_nulls
+from service.wire import (
+    DEEPEST,
+    HttpAnswer,
+    Json,
+    dumps,
+    fill,
+    kind_of,
+    loads,
+    pick,
+    place,
+    read_object,
+    take,
+    without_nulls,
+)
 
 TREES = st.recursive(
     st.none() | st.booleans() | st.integers(0, 9) | st.text(max_size=3),
@@ -169,3 +182,12 @@ def test_a_body_that_is_no_object_is_refused_by_its_kind(body: bytes, kind: str)
 
 def test_an_object_is_an_object_in_the_words_of_json() -> None:
     assert kind_of({}) == "an object"
+
+
+@pytest.mark.parametrize(
+    ("value", "span"),
+    [("20", 20_000), ("Sat, 21 Nov 2026 09:00:25 GMT", 25_000), ("Sat, 21 Nov 2020 09:00:00 GMT", 0), ("soon", None)],
+)
+def test_retry_after_is_read_in_both_its_forms(value, span):
+    now = 1_795_251_600_000  # Sat, 21 Nov 2026 09:00:00 GMT
+    assert HttpAnswer(status=503, headers={"retry-after": value}).retry_after_ms(now) == span

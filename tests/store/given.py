@@ -131,7 +131,14 @@ async def accepted_task(database: Database, *, next_at: int = NOW, **changes: An
     """A task that the gateway has."""
     task = await stored_task(database, **changes)
     return await stepped(
-        database, "accept_task", id=task.id, gateway_task_id=f"cgt-{task.id}", next_at=next_at, deadline_at=NOW, now=NOW
+        database,
+        "accept_task",
+        id=task.id,
+        gateway_task_id=f"cgt-{task.id}",
+        next_at=next_at,
+        deadline_at=NOW,
+        result="{}",
+        now=NOW,
     )
 
 

@@ -152,7 +152,14 @@ async def test_an_accepted_task_has_the_gateways_id_and_a_time_and_no_lease(data
 async def test_a_doubted_task_that_the_gateway_has_after_all_is_accepted(database: Database) -> None:
     task = await doubted_task(database)
     accepted = await stepped(
-        database, "accept_task", id=task.id, gateway_task_id="cgt", next_at=NOW + 5, deadline_at=NOW, now=NOW
+        database,
+        "accept_task",
+        id=task.id,
+        gateway_task_id="cgt",
+        next_at=NOW + 5,
+        deadline_at=NOW,
+        result="{}",
+        now=NOW,
     )
     assert (accepted.submission, accepted.gateway_task_id, accepted.next_at) == ("accepted", "cgt", NOW + 5)
 
@@ -162,7 +169,14 @@ async def test_an_expired_task_that_the_gateway_has_after_all_keeps_the_id_and_s
 ) -> None:
     task = await settled_task(database, await doubted_task(database), Status.EXPIRED)
     accepted = await stepped(
-        database, "accept_task", id=task.id, gateway_task_id="cgt", next_at=NOW + 5, deadline_at=NOW, now=NOW + 1
+        database,
+        "accept_task",
+        id=task.id,
+        gateway_task_id="cgt",
+        next_at=NOW + 5,
+        deadline_at=NOW,
+        result="{}",
+        now=NOW + 1,
     )
     assert (accepted.gateway_task_id, accepted.status, accepted.next_at) == ("cgt", Status.EXPIRED, None)
 
@@ -171,7 +185,7 @@ async def test_an_accepted_task_is_accepted_once(database: Database) -> None:
     task = await accepted_task(database)
     assert (
         await database.write(
-            step, "accept_task", id=task.id, gateway_task_id="x", next_at=NOW, deadline_at=NOW, now=NOW
+            step, "accept_task", id=task.id, gateway_task_id="x", next_at=NOW, deadline_at=NOW, result="{}", now=NOW
         )
         is None
     )
@@ -182,7 +196,14 @@ async def test_a_task_that_was_hinted_before_it_was_accepted_is_due_at_once(data
     task = await stored_task(database)
     await stepped(database, "hint_task", id=task.id, next_at=NOW, now=NOW)
     accepted = await stepped(
-        database, "accept_task", id=task.id, gateway_task_id="c", next_at=NOW + 99, deadline_at=NOW, now=NOW + 1
+        database,
+        "accept_task",
+        id=task.id,
+        gateway_task_id="c",
+        next_at=NOW + 99,
+        deadline_at=NOW,
+        result="{}",
+        now=NOW + 1,
     )
     assert accepted.next_at == NOW + 1
 

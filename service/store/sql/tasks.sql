@@ -50,6 +50,7 @@ LIMIT :limit;
 UPDATE tasks SET
     submission = 'accepted', gateway_task_id = :gateway_task_id, accepted_at = :now, updated_at = :now,
     error = CASE WHEN next_at IS NULL THEN error ELSE NULL END,
+    result = CASE WHEN result = '{}' THEN :result ELSE result END,
     deadline_at = CASE WHEN deadline_at < :deadline_at THEN :deadline_at ELSE deadline_at END,
     next_at = CASE WHEN next_at IS NULL THEN NULL WHEN hinted_at IS NULL THEN CAST(:next_at AS BIGINT) ELSE :now END,
     lease = NULL
