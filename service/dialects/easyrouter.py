@@ -53,8 +53,6 @@ def read_create(body: Json) -> VideoRequest:
     rest = open_unified(body)
     images = read_images(rest, "image")
     top, seconds, inner = read_lengths(rest)
-    if inner is not None and pick(rest, ("metadata", "frames")) is not None:
-        raise invalid("metadata.frames", "cannot be combined with metadata.duration; give one of them")
     check_extra(rest, PASSED_ON)
     request = read_unified(rest, FIELDS, images=images, duration=top or seconds or inner, rule=image_roles)
     check(request)
@@ -65,6 +63,9 @@ def check(request: VideoRequest) -> None:
     check_fields(request, FIELDS)
     # easyrouter.txt 2.1 says "typically 5 or 10" and no range; -1 is Ark's word for automatic (gateways.md F7)
     check_duration(request.duration, 1, 3600, auto=True)
+    if request.duration is not None and pick(request.extra, ("metadata", "frames")) is not None:
+        # easyrouter.txt 3.1: "optional, mutex with duration"
+        raise invalid("metadata.frames", "cannot be combined with a duration; give one of them")
     check_media(request.media, image_roles)
 
 
