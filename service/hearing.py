@@ -58,7 +58,8 @@ class Hearing:
             gateway_task_id=snapshot.gateway_task_id,
             next_at=next_at,
             deadline_at=now + self.lifetime_ms(task.request),  # it counts from now, however long the task has waited
-            result=dump_text(merged(task, snapshot)),  # what the receipt says of the cost is said nowhere else
+            # what a receipt says of the cost is said nowhere else; a link in a callback is not believed by this
+            result=dump_text(merged(task, replace(snapshot, video_url=None, last_frame_url=None))),
             now=now,
         )
         if accepted is None:

@@ -236,7 +236,7 @@ class Tasks:
         return done.task
 
     async def _record_create(self, task: Task, gateway: Gateway, outcome: CreateOutcome) -> Settled:
-        """Each of these may be tried again: all but an acceptance are fenced by the lease of this very create."""
+        """Each of these may be tried again: acceptance and refusal are final, the others are fenced by lease."""
         log.info("task.create task=%s gateway=%s outcome=%s", task.id, gateway.name, type(outcome).__name__.lower())
         now = self._clock()
         match outcome:
