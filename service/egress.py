@@ -2,7 +2,8 @@
 
 Every connection goes through one guard: at the moment the socket is made, the very address that is about to be
 connected is judged, so that neither a name that resolves differently the second time nor a literal address gets past.
-No redirects, no proxies from the environment, no cookies, answers read to a cap, a deadline over everything.
+No proxies from the environment, no cookies; answers are read to a cap under one deadline, redirects are not followed.
+Only downloads are as long as they are: they are streamed, and they follow a few redirects (decision 6).
 
 NotSent   the request provably never reached the other side: it may be sent again
 Lost      it may have arrived, and nobody knows what became of it
@@ -15,25 +16,27 @@ because the one aiohttp class is the parent of the other: so the aiohttp cause d
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 import httpx
 from aiohttp.client_proto import ResponseHandler
 from httpx_aiohttp import AiohttpTransport
 
-from service.errors import invalid
+from service.errors import Problem, invalid
 from service.wire import HttpAnswer, HttpRequest
 
 CONNECT_S = 10
 KEEP_ALIVE_S = 60
 CONNECTIONS = 1_000
+REDIRECTS = (301, 302, 303, 307, 308)
+REDIRECTS_MOST = 5
 
 Network = IPv4Network | IPv6Network
 
@@ -132,6 +135,21 @@ def read_target(url: str, field: str) -> tuple[str, int]:
     return parts.hostname, port or (443 if parts.scheme == "https" else 80)
 
 
+def origin_of(url: str) -> str:
+    """Scheme, host and port: what a key is meant for."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """An answer whose body is still to come. headers: names in lower case. chunks: raises Lost when it breaks off."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
+
+
 @dataclass(frozen=True, slots=True)
 class Egress:
     """The opened clients. Make one with `open_egress`."""
@@ -139,6 +157,7 @@ class Egress:
     guard: Guard
     _gateways: httpx.AsyncClient
     _deliveries: aiohttp.ClientSession
+    _downloads: aiohttp.ClientSession
 
     async def ask(self, request: HttpRequest, *, timeout_ms: int, cap: int) -> HttpAnswer:
         """One request to a gateway; NotSent or Lost when no whole answer came.
@@ -174,6 +193,38 @@ class Egress:
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise _judged(error) from error
 
+    @asynccontextmanager
+    async def fetch(self, request: HttpRequest, *, idle_ms: int) -> AsyncIterator[Download]:
+        """Begin a GET whose body is read as it comes, in constant memory; NotSent or Lost when it does not begin.
+
+        idle_ms: the longest pause between two pieces. A redirect is followed; the Authorization stays behind where it
+        leads to another origin.
+        """
+        async with AsyncExitStack() as stack:
+            response = await self._follow(stack, request, idle_ms)
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            yield Download(status=response.status, headers=headers, chunks=_chunks(response))
+
+    async def _follow(self, stack: AsyncExitStack, request: HttpRequest, idle_ms: int) -> aiohttp.ClientResponse:
+        idle_s = idle_ms / 1000
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT_S, idle_s), sock_read=idle_s)
+        url, headers = request.url, dict(request.headers)
+        for _ in range(REDIRECTS_MOST + 1):
+            getting = self._downloads.get(url, headers=headers, allow_redirects=False, timeout=timeout)
+            try:
+                response = await stack.enter_async_context(getting)
+            except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+                raise _judged(error) from error
+            target = response.headers.get("location")
+            if response.status not in REDIRECTS or target is None:
+                return response
+            response.close()
+            there = _redirected(url, target)
+            if origin_of(there) != origin_of(url):
+                headers.pop("authorization", None)
+            url = there
+        raise Lost(f"redirected more than {REDIRECTS_MOST} times")
+
 
 @asynccontextmanager
 async def open_egress(guard: Guard, user_agent: str) -> AsyncIterator[Egress]:
@@ -182,9 +233,10 @@ async def open_egress(guard: Guard, user_agent: str) -> AsyncIterator[Egress]:
     async with (
         _session(guard, {}, force_close=True) as gateway_session,
         _session(guard, agent) as delivery_session,
+        _session(guard, agent, force_close=True) as download_session,
         _client(gateway_session, agent) as gateways,
     ):
-        yield Egress(guard, gateways, delivery_session)
+        yield Egress(guard, gateways, delivery_session, download_session)
 
 
 def _session(guard: Guard, headers: dict[str, str], *, force_close: bool = False) -> aiohttp.ClientSession:
@@ -252,6 +304,25 @@ async def _ask(client: httpx.AsyncClient, request: HttpRequest, timeout_s: float
             if len(body) > cap:
                 raise Lost(f"the answer is longer than {cap} bytes")
         return HttpAnswer(status=response.status_code, headers=dict(response.headers), body=bytes(body))
+
+
+async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in response.content.iter_any():
+            yield chunk
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        raise Lost(str(error) or "no more of it in time") from error
+
+
+def _redirected(url: str, target: str) -> str:
+    there = urljoin(url, target)
+    try:
+        read_target(there, "the redirect")
+    except Problem as problem:
+        raise Lost(problem.message) from problem
+    if url.startswith("https:") and not there.startswith("https:"):
+        raise Lost("redirected from https to http")
+    return there
 
 
 async def _read_to(stream: aiohttp.StreamReader, cap: int) -> bytes:

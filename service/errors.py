@@ -29,6 +29,7 @@ CODES: Mapping[str, tuple[int, bool]] = MappingProxyType(
         "conflict": (409, False),
         "idempotency_conflict": (409, False),
         "not_cancellable": (409, False),
+        "result_gone": (410, False),
         "too_large": (413, False),
         "unsupported_media_type": (415, False),
         "upstream_failed": (424, True),

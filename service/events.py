@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from service.formats import FORMATS
 from service.formats.standard import envelope
+from service.links import Links
 from service.model import Event, Task, new_id
 from service.store.statements import Transaction
 from service.store.store import Dispatch, insert_deliveries, insert_event, subscriptions_to_tell
@@ -22,15 +23,15 @@ class Publisher:
     """Tells events. lease: what this process's own senders take deliveries under, or None when they have no room or
     run elsewhere."""
 
-    def __init__(self, base_url: str, lease: Callable[[], Lease | None]) -> None:
-        self._base_url = base_url
+    def __init__(self, links: Links, lease: Callable[[], Lease | None]) -> None:
+        self._links = links
         self._lease = lease
 
     def publish(self, task: Task, event_type: str, now: int) -> Transaction[list[Dispatch]]:
         """Store an event and its deliveries; the deliveries that this process's senders now hold. A task tells each of
         its facts once: the second time nothing happens."""
         event_id = new_id("evt", now)
-        body = envelope(event_id, event_type, now, task, self._base_url)
+        body = envelope(event_id, event_type, now, task, self._links)
         event = Event(id=event_id, owner=task.owner, task_id=task.id, type=event_type, created_at=now, body=body)
         if not (yield from insert_event(event)):
             return []
@@ -46,7 +47,7 @@ class Publisher:
                 created_at=now,
                 url=subscription.url,
                 secret=subscription.secret,
-                body=FORMATS[subscription.format](event, task),
+                body=FORMATS[subscription.format](event, task, self._links),
                 lease=lease.token if lease else "",
                 leased_until=lease.until if lease else now,
             )

@@ -21,7 +21,7 @@ from urllib.parse import quote
 from service.clock import SECOND, Clock
 from service.dialects import DIALECTS
 from service.dialects.shape import Dialect, Route, Surface
-from service.egress import Egress, Lost, NotSent, read_target
+from service.egress import Egress, Lost, NotSent, origin_of, read_target
 from service.errors import Problem, SettingsError, invalid
 from service.model import Snapshot, Task, VideoRequest
 from service.settings import GatewaySettings, SignatureSettings
@@ -163,6 +163,18 @@ class Gateway:
     def callback_url(self, token: str) -> str | None:
         return f"{self._callback_base}/callbacks/{self.name}/{token}" if self.calls_back else None
 
+    def content_url(self, task: Task, variant: str) -> str | None:
+        """Where this gateway documents the download of a video; None where it documents none."""
+        route = surface_of(task).route("content")
+        if route is None or variant != "video" or task.gateway_task_id is None:
+            return None
+        return self.base_url + _filled(route, task.gateway_task_id)
+
+    def credentials_for(self, url: str) -> dict[str, str]:
+        """The key, where the URL is this gateway's own; nothing for anybody else."""
+        mine = self.settings.key and origin_of(url) == origin_of(self.base_url)
+        return {"authorization": f"Bearer {self.settings.key}"} if mine else {}
+
     def wake(self) -> None:
         """Tell the sweeper that something may have become due here."""
         self.to_ask.set()
@@ -231,8 +243,7 @@ class Gateway:
             headers["authorization"] = f"Bearer {self.settings.key}"
         if body:
             headers["content-type"] = "application/json"
-        path = route.path.replace("{id}", quote(task_id, safe=""))
-        return HttpRequest(method=route.method, url=self.base_url + path, headers=headers, body=body)
+        return HttpRequest(method=route.method, url=self.base_url + _filled(route, task_id), headers=headers, body=body)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -268,6 +279,10 @@ def _known(names: Iterable[str]) -> str:
 def surface_of(task: Task) -> Surface:
     """The surface that a task was created on, whatever the settings say by now."""
     return DIALECTS[task.dialect].surface(task.surface)
+
+
+def _filled(route: Route, task_id: str) -> str:
+    return route.path.replace("{id}", quote(task_id, safe=""))
 
 
 def _bounded(problem: Problem) -> int:

@@ -165,6 +165,12 @@ class Simulator:
         self._callbacks.follow(task)
         return task.view(now)
 
+    def follow_link(self, task_id: str, link: str | None) -> None:
+        """Refuse a link that has died; `link` tells which of them it is."""
+        task = self._find(task_id)
+        if "new links" in task.script and link != str(task.asked):
+            raise Problem("forbidden", "Request has expired")  # as object stores say it of a presigned link
+
     def video(self, task_id: str) -> bytes:
         """The result of a task that succeeded, as an MP4."""
         return _video(*self._clip(task_id))

@@ -76,6 +76,7 @@ MARKERS = (
         default=2 * SECOND,
         meaning="The task is said to have succeeded this long before the result's URL is shown.",
     ),
+    Marker(name="new links", meaning="Each query gives another link to the result, and only the newest one works."),
     Marker(name="lost", meaning="No callback is sent."),
     Marker(name="late", argument="TIME", default=3 * SECOND, meaning="The last callback is late."),
     Marker(name="duplicate", argument="xN", default=1, meaning="The last callback is sent once, or N times, more."),

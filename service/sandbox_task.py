@@ -102,12 +102,15 @@ class SandboxTask:
         return Snapshot(
             status=status,
             progress=self._progress(now) if status is Status.RUNNING else None,
-            video_url=f"{self.media_base}{self.id}.mp4" if shown else None,
-            last_frame_url=f"{self.media_base}{self.id}.png" if framed else None,
+            video_url=self._link("mp4") if shown else None,
+            last_frame_url=self._link("png") if framed else None,
             error=_failure(self.script.code) if status is Status.FAILED else None,
             usage=usage if done or "creditsCharged" in usage else {},
             details=self._details() if done else {},
         )
+
+    def _link(self, ending: str) -> str:
+        return f"{self.media_base}{self.id}.{ending}" + (f"?link={self.asked}" if "new links" in self.script else "")
 
     def _progress(self, now: int) -> int:
         return min(99, 10 + 90 * (now - self.running_at) // max(1, self.run_ms))

@@ -26,7 +26,7 @@ Span = NewType("Span", int)
 """Milliseconds, written with a unit."""
 
 UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
-RESERVED = ("v1", "callbacks", "health", "gateways")
+RESERVED = ("v1", "callbacks", "content", "health", "gateways")
 PREFIX = "REELHOOK_"
 SECRET_LEAST = 16
 
@@ -101,6 +101,21 @@ class DeliverySettings:
         _RETRIES,
         "The pauses between attempts, each spread by a fifth; when they are used up the delivery is exhausted.",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContentSettings:
+    """How results are passed on."""
+
+    link_lifetime: Span = setting(
+        Span(7 * DAY),
+        "How long after its end a task's signed content link is good; gateways forget a task after about a week.",
+        low=SECOND,
+    )
+    idle: Span = setting(
+        Span(30 * SECOND), "The longest pause between two pieces of a result, on either side, before it is broken off."
+    )
+    concurrency: int = setting(64, "Results passed on at once, in this process.", low=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +194,7 @@ class Settings:
     sweep: SweepSettings = field(default_factory=SweepSettings)
     deliveries: DeliverySettings = field(default_factory=DeliverySettings)
     callbacks: CallbackSettings = field(default_factory=CallbackSettings)
+    content: ContentSettings = field(default_factory=ContentSettings)
     egress: EgressSettings = field(default_factory=EgressSettings)
     gateways: Mapping[str, GatewaySettings] = field(default_factory=dict)
 

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
 
 SECRET_PREFIX = "whsec_"
 TOLERANCE_MS = 300_000
@@ -100,6 +100,28 @@ class CallbackTokens:
         if named != gateway:
             raise Forged("the token belongs to another gateway")
         return str(task_id)
+
+
+class ContentTokens:
+    """The capability in a content link: names one result of one task, and says itself until when it is good. The same
+    result has the same token whenever it is shown."""
+
+    def __init__(self, secret_key: str) -> None:
+        self._serializer = URLSafeSerializer(secret_key, salt="reelhook.content")
+
+    def issue(self, task_id: str, variant: str, expires_at: int) -> str:
+        """expires_at: unix ms."""
+        return str(self._serializer.dumps([task_id, variant, expires_at]))
+
+    def read(self, token: str, now: int) -> tuple[str, str]:
+        """(task id, variant); Forged when the token is not ours, or its time is over."""
+        try:
+            task_id, variant, expires_at = self._serializer.loads(token)
+        except (BadData, ValueError, TypeError) as error:
+            raise Forged(str(error)) from error
+        if now >= expires_at:
+            raise Forged("the link has expired")
+        return str(task_id), str(variant)
 
 
 def key_of(secret: str) -> bytes:

@@ -11,15 +11,17 @@ from pathlib import Path
 
 from service import __version__
 from service.clock import Clock, system_clock
+from service.content import Content
 from service.deliveries import Deliveries
 from service.egress import Egress, Guard, open_egress
 from service.errors import SettingsError
 from service.events import Publisher
 from service.gateways import Gateway, open_gateways
 from service.keys import Keys
+from service.links import Links
 from service.pace import Pace
 from service.settings import Settings
-from service.signing import CallbackTokens
+from service.signing import CallbackTokens, ContentTokens
 from service.store.sqlite import SqliteDatabase
 from service.store.statements import Database, Transaction, run
 from service.store.store import Reads
@@ -41,9 +43,11 @@ class Services:
     gateways: Mapping[str, Gateway]
     keys: Keys
     tokens: CallbackTokens
+    links: Links
     tasks: Tasks
     sweeper: Sweeper
     deliveries: Deliveries
+    content: Content
     secret_key: str
 
 
@@ -75,7 +79,9 @@ async def open_services(
         deliveries = Deliveries(
             database=database, reads=reads, egress=egress, settings=settings.deliveries, clock=clock, chance=chance
         )
-        publisher = Publisher((settings.public_url or "").rstrip("/"), deliveries.lease)
+        base_url = (settings.public_url or "").rstrip("/")
+        links = Links(base_url, ContentTokens(secret_key), settings.content.link_lifetime)
+        publisher = Publisher(links, deliveries.lease)
         tasks = Tasks(
             database=database,
             reads=reads,
@@ -110,9 +116,11 @@ async def open_services(
             gateways=gateways,
             keys=Keys(database, clock),
             tokens=tokens,
+            links=links,
             tasks=tasks,
             sweeper=sweeper,
             deliveries=deliveries,
+            content=Content(database=database, gateways=gateways, egress=egress, settings=settings, clock=clock),
             secret_key=secret_key,
         )
 

@@ -19,15 +19,16 @@ FLOORS = {
     10: ("web", "worker"),
     9: ("wiring",),
     8: ("sweeper", "sandbox"),
-    7: ("tasks", "deliveries", "sandbox_callbacks"),
+    7: ("tasks", "deliveries", "content", "sandbox_callbacks"),
     6.5: ("hearing",),
     6: ("settling", "sandbox_task"),
     5: ("gateways", "events"),
     4: ("formats",),
+    3.5: ("links",),
     3: ("dialects", "keys", "pace"),
     2: ("store", "settings_page"),
     1: ("egress", "signing", "schedule", "model", "settings", "sandbox_video", "sandbox_script", "sandbox_log"),
-    0: ("wire",),
+    0: ("wire", "byte_ranges"),
     -1: ("errors", "clock", ""),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

@@ -231,7 +231,9 @@ async def test_a_task_has_one_end_whatever_is_called_back(tmp_path, dialect, tru
 async def test_a_forged_callback_changes_nothing(tmp_path, dialect):
     async with hub(tmp_path, dialect, gateway=TRUSTING) as it:
         ended = await it.ended(await it.submit("[forge] [take 300ms]"))
-        assert ended["video"]["url"].startswith(it.sandbox.base_url)
+        stored = await it.services.reads.task(ended["id"], None)
+        assert stored and stored.video_url
+        assert stored.video_url.startswith(it.sandbox.base_url)
 
 
 @CALLING_BACK

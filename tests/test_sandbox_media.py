@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from service.web.ranges import read_range
+from service.byte_ranges import read_range
 from tests.dialects.given import Spoken
 from tests.sandbox_caller import EASYROUTER, VIDEOS, bearer, listening, simulated
 
@@ -54,7 +54,8 @@ async def test_an_unfinished_task_has_no_media() -> None:
     ],
 )
 def test_a_range_is_read_as_the_standard_has_it(asked: str, window: tuple[int, int] | None) -> None:
-    assert read_range(asked, 100) == window
+    wanted = read_range(asked)
+    assert (wanted.within(100) if wanted else (0, 100)) == window
 
 
 @asynccontextmanager

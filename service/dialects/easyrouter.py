@@ -134,6 +134,7 @@ SURFACE = Surface(
     routes=(
         Route(operation="create", method="POST", path=CREATE_PATH),
         Route(operation="get", method="GET", path=CREATE_PATH + "/{id}"),
+        Route(operation="content", method="GET", path="/v1/videos/{id}/content"),  # easyrouter.txt 2.3
     ),
     id_prefix="task_",
     callback_path=CALLBACK,

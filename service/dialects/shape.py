@@ -17,7 +17,7 @@ from service.errors import Problem
 from service.model import Snapshot, VideoRequest, View
 from service.wire import Json, Path
 
-Operation = Literal["create", "get", "cancel"]
+Operation = Literal["create", "get", "cancel", "content"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -147,6 +147,7 @@ SURFACE = Surface(
     routes=(
         Route(operation="create", method="POST", path=CREATE_PATH),
         Route(operation="get", method="GET", path=CREATE_PATH + "/{id}"),
+        Route(operation="content", method="GET", path=CREATE_PATH + "/{id}/content"),  # "Query and Download"
         Route(operation="create", method="POST", path=ALIAS_PATH),
         Route(operation="get", method="GET", path=ALIAS_PATH + "/{id}"),
     ),

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from service.formats import gateway, standard
+from service.links import Links
 from service.model import Event, Task
 
-Format = Callable[[Event, Task], str]
+Format = Callable[[Event, Task, Links], str]
 
 FORMATS: Mapping[str, Format] = {"standard": standard.render, "gateway": gateway.render}
 """Name -> render. The bytes are frozen with the delivery: every attempt sends the same."""

@@ -2,25 +2,27 @@
 
 from service.dialects import DIALECTS
 from service.dialects.shape import Surface
+from service.links import Links
 from service.model import Event, Snapshot, Task, View
 from service.wire import dump_text
 
 
-def render(event: Event, task: Task) -> str:
+def render(event: Event, task: Task, links: Links) -> str:
     dialect = DIALECTS[task.dialect]
-    return dump_text(dialect.write_callback(view(task, dialect.surface(task.surface))))
+    return dump_text(dialect.write_callback(view(task, dialect.surface(task.surface), links)))
 
 
-def view(task: Task, surface: Surface) -> View:
+def view(task: Task, surface: Surface, links: Links) -> View:
     """A task as the caller of a gateway's API may see it."""
+    video, last_frame = links.of(task, "video"), links.of(task, "last_frame")
     return View(
         id=public_id(task.id, surface),
         request=task.request,
         snapshot=Snapshot(
             status=task.status,
             progress=task.progress,
-            video_url=task.video_url,
-            last_frame_url=task.result.get("last_frame_url"),
+            video_url=video.url if video else None,
+            last_frame_url=last_frame.url if last_frame else None,
             error=task.error,
             usage=task.result.get("usage", {}),
             details=task.result.get("details", {}),

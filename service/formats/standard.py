@@ -3,18 +3,19 @@
 from dataclasses import replace
 
 from service.errors import Problem
-from service.model import Event, Status, Task, iso, media_to_json
+from service.links import Links
+from service.model import Event, Task, iso, media_to_json
 from service.wire import Json, dump_text
 
 API_VERSION = "2026-11-01"
 TITLE_LENGTH = 80
 
 
-def render(event: Event, task: Task) -> str:
+def render(event: Event, task: Task, links: Links) -> str:
     return event.body
 
 
-def envelope(event_id: str, event_type: str, at: int, task: Task, base_url: str) -> str:
+def envelope(event_id: str, event_type: str, at: int, task: Task, links: Links) -> str:
     """The body of an event, once and for ever."""
     return dump_text(
         {
@@ -22,12 +23,12 @@ def envelope(event_id: str, event_type: str, at: int, task: Task, base_url: str)
             "type": event_type,
             "timestamp": iso(at),
             "api_version": API_VERSION,
-            "data": {"task": show_task(task, base_url)},
+            "data": {"task": show_task(task, links)},
         }
     )
 
 
-def show_task(task: Task, base_url: str) -> Json:
+def show_task(task: Task, links: Links) -> Json:
     """A task as callers and subscribers see it: every key of subscribers.md, section g, always there, so that no-code
     tools learn them all from the first event; null where it says nothing."""
     request = task.request
@@ -42,7 +43,7 @@ def show_task(task: Task, base_url: str) -> Json:
         "gateway_task_id": task.gateway_task_id,
         "model": request.model,
         "progress": task.progress or 0,
-        "video": show_video(task),
+        "video": show_video(task, links),
         "error": show_error(task.error),
         "usage": task.result.get("usage"),
         "cost": None,
@@ -65,7 +66,7 @@ def show_task(task: Task, base_url: str) -> Json:
         if ended and task.finished_at
         else None,
         "result_source": task.settled_by,
-        "links": {"self": f"{base_url}/v1/tasks/{task.id}", "self_html": None, "retry_html": None},
+        "links": {"self": f"{links.base_url}/v1/tasks/{task.id}", "self_html": None, "retry_html": None},
     }
 
 
@@ -81,14 +82,20 @@ def show_error(error: Problem | None) -> Json | None:
     }
 
 
-def show_video(task: Task) -> Json | None:
-    if task.status is not Status.SUCCEEDED:
+def show_video(task: Task, links: Links) -> Json | None:
+    """url: for anybody, until url_expires_at. content_url: the same bytes through this service, for anybody too, and
+    for longer. stored: where they are, at the `gateway` or in the `archive`."""
+    video, content, last_frame = links.of(task, "video"), links.signed(task, "video"), links.of(task, "last_frame")
+    if video is None or content is None:
         return None
     details = task.result.get("details", {})
     return {
-        "url": task.video_url,
-        "url_expires_at": None,
-        "last_frame_url": task.result.get("last_frame_url"),
+        "url": video.url,
+        "url_expires_at": iso(video.expires_at),
+        "content_url": content.url,
+        "content_url_expires_at": iso(content.expires_at),
+        "stored": video.stored,
+        "last_frame_url": last_frame.url if last_frame else None,
         "thumbnail_url": None,
         "preview_url": None,
         "duration_seconds": details.get("duration"),

@@ -54,7 +54,11 @@ def exception_answers(dialects: Mapping[str, str], otherwise: WriteError = write
 
     async def on_problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
-        return problem_answer(error, error_writer(request, dialects, otherwise))
+        answer = problem_answer(error, error_writer(request, dialects, otherwise))
+        if getattr(request.state, "is_download", False) and answer.status_code < 300:
+            # ASSUME a real status here even in `videos`: whoever saves a file would save its error as a video
+            answer.status_code = error.status
+        return answer
 
     async def on_http_exception(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -249,7 +249,7 @@ async def list_gateways(request: Request) -> Response:
 
 
 def show(services: Services, task: Task) -> Json:
-    return show_task(task, (services.settings.public_url or "").rstrip("/"))
+    return show_task(task, services.links)
 
 
 def show_event(event: Event) -> Json:

@@ -20,6 +20,7 @@ from service.model import Submission, Task, VideoRequest, View
 from service.signing import owner_secret
 from service.tasks import Order
 from service.web.answers import json_answer
+from service.web.content import ContentAnswer
 from service.web.requests import idempotency_key, identify, read_json
 from service.wiring import Services
 
@@ -34,6 +35,10 @@ class Engine(Protocol):
     async def get(self, request: Request, surface: Surface, public: str) -> View: ...
 
     async def cancel(self, request: Request, surface: Surface, public: str) -> View: ...
+
+    async def content(self, request: Request, surface: Surface, public: str) -> Response:
+        """The video of a task, or the part of it that is asked for."""
+        ...
 
     async def admit(self, request: Request) -> None:
         """Refuse a caller without a key before anything of the request is read."""
@@ -79,12 +84,16 @@ class HubEngine:
 
     async def get(self, request: Request, surface: Surface, public: str) -> View:
         caller = await identify(request, self._services.keys)
-        return view(await self._find(caller, surface, public), surface)
+        return view(await self._find(caller, surface, public), surface, self._services.links)
 
     async def cancel(self, request: Request, surface: Surface, public: str) -> View:
         caller = await identify(request, self._services.keys)
         task = await self._find(caller, surface, public)
-        return view(await self._services.tasks.cancel(task), surface)
+        return view(await self._services.tasks.cancel(task), surface, self._services.links)
+
+    async def content(self, request: Request, surface: Surface, public: str) -> Response:
+        caller = await identify(request, self._services.keys)
+        return ContentAnswer(self._services, await self._find(caller, surface, public), "video", request)
 
     async def _find(self, caller: Caller, surface: Surface, public: str) -> Task:
         task = await self._services.reads.task(task_id(public, surface), caller.owner)
@@ -104,7 +113,7 @@ class HubEngine:
                 gateway_code=task.error.gateway_code if task.error else None,
                 gateway_status=task.error.gateway_status if task.error else None,
             )
-        return view(task, surface)
+        return view(task, surface, self._services.links)
 
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -138,4 +147,12 @@ def _cancel(surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoin
     return cancel
 
 
-_ENDPOINTS = {"create": _create, "get": _get, "cancel": _cancel}
+def _content(surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoint:
+    async def content(request: Request) -> Response:
+        request.state.is_download = True
+        return await engine_of(request).content(request, surface, request.path_params["id"])
+
+    return content
+
+
+_ENDPOINTS = {"create": _create, "get": _get, "cancel": _cancel, "content": _content}

@@ -30,7 +30,6 @@ from service.web.requests import bearer
 from service.web.serving import NoAnswer, listen, serving, url_of
 
 BODY_LIMIT = 64 * 2**20
-CONTENT_OF = ("easyrouter", "videos")  # easyrouter.txt 2.3, videos.txt "Query and Download"
 
 # A sandbox is for machines at home: it calls back to private addresses too.
 ALLOWED = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
@@ -61,6 +60,11 @@ class SandboxEngine:
         await self.admit(request)
         return self._simulator.cancel(public)
 
+    async def content(self, request: Request, surface: Surface, public: str) -> Response:
+        await self.admit(request)
+        data = await asyncio.to_thread(self._simulator.video, public)  # making one takes a while
+        return file_answer(request, data, "video/mp4")
+
 
 def sandbox_app(simulator: Simulator) -> Starlette:
     """The app in front of an open simulator. To drop connections it has to be served by service.web.serving."""
@@ -68,22 +72,18 @@ def sandbox_app(simulator: Simulator) -> Starlette:
 
     # no coroutines: making a video takes a while, and these run in threads
     def media(request: Request) -> Response:
+        simulator.follow_link(request.path_params["id"], request.query_params.get("link"))
         return file_answer(request, simulator.video(request.path_params["id"]), "video/mp4")
 
     def frame(request: Request) -> Response:
+        simulator.follow_link(request.path_params["id"], request.query_params.get("link"))
         return file_answer(request, simulator.last_frame(request.path_params["id"]), "image/png")
-
-    def content(request: Request) -> Response:
-        simulator.admit(bearer(request))
-        return media(request)
 
     async def log(request: Request) -> Response:
         return json_answer(simulator.report())
 
-    documented = [Route("/v1/videos/{id}/content", content)] if simulator.dialect.name in CONTENT_OF else []
     app = Starlette(
         routes=[
-            *documented,
             *gateway_routes(simulator.dialect, lambda request: engine),
             Route("/media/{id}.mp4", media),
             Route("/media/{id}.png", frame),

@@ -12,14 +12,15 @@ from tests.dialects.given import RESULT, SPOKEN, view
 BY_NAME = {str(each): each for each in SPOKEN}
 ARK = "/api/v3/contents/generations/tasks"
 UNIFIED = "/v1/video/generations"
+CONTENT = "GET /v1/videos/{id}/content"
 INK = "/api/open/v1/video/generations"
 
 ROUTES = {
     "worldrouter-official": [f"POST {ARK}", f"GET {ARK}/{{id}}"],
-    "easyrouter-unified": [f"POST {UNIFIED}", f"GET {UNIFIED}/{{id}}"],
+    "easyrouter-unified": [f"POST {UNIFIED}", f"GET {UNIFIED}/{{id}}", CONTENT],
     "cubicspaces-official": [f"POST {ARK}", f"GET {ARK}/{{id}}"],
     "cubicspaces-unified": [f"POST {UNIFIED}", f"GET {UNIFIED}/{{id}}"],
-    "videos-videos": ["POST /v1/videos", "GET /v1/videos/{id}", f"POST {UNIFIED}", f"GET {UNIFIED}/{{id}}"],
+    "videos-videos": ["POST /v1/videos", "GET /v1/videos/{id}", CONTENT, f"POST {UNIFIED}", f"GET {UNIFIED}/{{id}}"],
     "seedance2-open": [f"POST {INK}", f"GET {INK}/{{id}}", f"POST {INK}/{{id}}/cancel"],
 }
 
@@ -56,7 +57,7 @@ FACTS: dict[str, tuple[str | None, str, bool, bool, int, bool]] = {
 
 @pytest.mark.parametrize("name", ROUTES)
 def test_f1_every_documented_route_is_there_and_the_primary_one_first(name: str) -> None:
-    """F1: the rows create, get and cancel."""
+    """F1: the rows create, get, content and cancel."""
     assert [f"{route.method} {route.path}" for route in BY_NAME[name].surface.routes] == ROUTES[name]
 
 

@@ -7,8 +7,10 @@ import pytest
 
 from service.errors import Problem
 from service.events import Publisher
+from service.links import Links
 from service.model import Status, Submission, VideoRequest
 from service.settling import End, settle
+from service.signing import ContentTokens
 from service.store.statements import Database, Transaction, run
 from service.store.store import (
     Callback,
@@ -46,6 +48,7 @@ from tests.store.given import (
     unsent_task,
 )
 
+LINKS = Links("https://hook.example", ContentTokens("a secret of the tests"), MINUTE)
 KEY = IdempotencyKey(key="order-7", fingerprint="abc")
 
 
@@ -351,7 +354,7 @@ async def test_however_many_settle_a_task_at_once_it_ends_once_and_tells_it_once
 ) -> None:
     task = await accepted_task(database)
     await database.write(add_subscription, a_subscription())
-    publisher = Publisher("https://hook.example", lambda: None)
+    publisher = Publisher(LINKS, lambda: None)
     ends = [End(status=status, by="sweep") for status in (Status.SUCCEEDED, Status.FAILED, Status.EXPIRED)]
     answers = await asyncio.gather(
         *(

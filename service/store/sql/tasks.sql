@@ -180,6 +180,10 @@ UPDATE tasks SET
 WHERE id = :id AND next_at IS NOT NULL
 RETURNING *;
 
+-- name: renew_links
+-- Links die within a day; their gateway gives new ones.
+UPDATE tasks SET result = :result, looked_at = :now WHERE id = :id AND status = 'succeeded' RETURNING id;
+
 -- name: insert_callback
 INSERT INTO callbacks (id, task_id, received_at, outcome, body) VALUES (:id, :task_id, :received_at, :outcome, :body);
 

@@ -1,0 +1,90 @@
+"""Where the result of a task can be had by somebody who holds no key, and until when."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl, urlsplit
+
+from service.clock import DAY, SECOND
+from service.dialects import DIALECTS
+from service.model import Status, Task
+from service.signing import ContentTokens
+
+VARIANTS = ("video", "last_frame")
+GATEWAY_LIFETIME_MS = DAY  # gateways.md section 2: "content.video_url and last_frame_url 24 h"; ASSUME it of all
+
+# How presigned links say when they were made and how many seconds they live: TOS as Ark uses it, and S3.
+_PRESIGNED = (("x-tos-date", "x-tos-expires"), ("x-amz-date", "x-amz-expires"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """url: for anybody. expires_at: unix ms. stored: `gateway` or `archive`, where the bytes are."""
+
+    url: str
+    expires_at: int
+    stored: str
+
+
+class Links:
+    """The links that events and answers show. base_url: where this service is reached, "" for relative links."""
+
+    def __init__(self, base_url: str, tokens: ContentTokens, lifetime_ms: int) -> None:
+        self.base_url = base_url
+        self._tokens = tokens
+        self._lifetime_ms = lifetime_ms
+
+    def of(self, task: Task, variant: str) -> Link | None:
+        """The link to show: the gateway's own where it is for anybody, ours where it needs the gateway's key. None
+        where there is no such result."""
+        url = result_url(task, variant)
+        if url is None:
+            return None
+        if DIALECTS[task.dialect].result_needs_key and variant == "video":
+            return self.signed(task, variant)
+        return Link(url=url, expires_at=link_expiry(url, _linked_at(task)), stored="gateway")
+
+    def signed(self, task: Task, variant: str) -> Link | None:
+        """A link to this service that needs no key and fetches the result anew from its gateway, for as long as that
+        has it."""
+        if result_url(task, variant) is None:
+            return None
+        expires_at = (task.finished_at or task.created_at) + self._lifetime_ms
+        token = self._tokens.issue(task.id, variant, expires_at)
+        return Link(url=f"{self.base_url}/content/{token}", expires_at=expires_at, stored="gateway")
+
+    def read(self, token: str, now: int) -> tuple[str, str]:
+        """(task id, variant) of a signed link; Forged when it is not ours, or has expired."""
+        return self._tokens.read(token, now)
+
+
+def result_url(task: Task, variant: str) -> str | None:
+    """The gateway's link, as it was last told; None where the task has no such result."""
+    if task.status is not Status.SUCCEEDED:
+        return None
+    url: str | None = task.result.get(f"{variant}_url")
+    return url
+
+
+def link_expiry(url: str, made_at: int) -> int:
+    """When a gateway's link dies (unix ms): as it says itself where it is presigned, a day after it was made
+    otherwise."""
+    query = {name.lower(): value for name, value in parse_qsl(urlsplit(url).query)}
+    for date, seconds in _PRESIGNED:
+        signed_at = _read_instant(query.get(date, ""))
+        if signed_at is not None and re.fullmatch(r"\d{1,7}", query.get(seconds, "")):
+            return signed_at + int(query[seconds]) * SECOND
+    if re.fullmatch(r"\d{10}", query.get("expires", "")):
+        return int(query["expires"]) * SECOND
+    return made_at + GATEWAY_LIFETIME_MS
+
+
+def _read_instant(text: str) -> int | None:
+    try:
+        return int(datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp() * 1000)
+    except ValueError:
+        return None
+
+
+def _linked_at(task: Task) -> int:
+    return int(task.result.get("linked_at") or task.finished_at or task.created_at)
