@@ -1,6 +1,7 @@
 """Byte ranges as HTTP asks for them and answers them. RFC 9110, section 14."""
 
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 _ASKED = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
@@ -27,6 +28,27 @@ class ByteRange:
         return (self.first, stop) if self.first < length else None
 
 
+class OutOfRange(Exception):
+    """Nothing lies in the range that was asked for. total: the whole length, where that is known."""
+
+    def __init__(self, total: int | None) -> None:
+        super().__init__("the range cannot be satisfied")
+        self.total = total
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Bytes [start, stop) of a file of `total` bytes. stop, total None: to the end, which is known when it is there.
+    partial: a range was asked for, and this is it. chunks: the bytes, to be read once."""
+
+    start: int
+    stop: int | None
+    total: int | None
+    partial: bool
+    media_type: str
+    chunks: AsyncIterator[bytes]
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """What a Content-Range says: [start, stop) of `total` bytes; total None where it is not known."""
@@ -34,6 +56,14 @@ class Given:
     start: int
     stop: int
     total: int | None
+
+
+def part_of(asked: ByteRange | None, total: int) -> tuple[int, int]:
+    """(start, stop) of what is asked for of `total` bytes; OutOfRange when that is nothing."""
+    window = asked.within(total) if asked else (0, total)
+    if window is None:
+        raise OutOfRange(total)
+    return window
 
 
 def read_range(header: str | None) -> ByteRange | None:

@@ -1,4 +1,4 @@
-"""The bytes of a result, whole or in part: streamed from its gateway, in constant memory.
+"""The bytes of a result, whole or in part: streamed from the archive or its gateway, in constant memory.
 
 A result is looked for where its gateway documents a download, then at the link that the gateway told, then at a fresh
 link, for which the gateway is asked again: links die within a day. A download that breaks off is resumed where it was.
@@ -8,14 +8,14 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 
-from service.byte_ranges import ByteRange, read_content_range, read_unsatisfied
+from service.archive import Archive
+from service.byte_ranges import ByteRange, OutOfRange, Part, part_of, read_content_range, read_unsatisfied
 from service.clock import SECOND, Clock
 from service.egress import Download, Egress, Lost, NotSent
 from service.errors import Problem
 from service.gateways import Gateway, surface_of
-from service.links import VARIANTS, result_url
+from service.links import VARIANTS, archived, result_url
 from service.model import Snapshot, Status, Task
 from service.settings import Settings
 from service.store.statements import Database, Transaction, run
@@ -30,36 +30,23 @@ RESUMES = 5
 BUSY_MS = 2 * SECOND
 
 
-class OutOfRange(Exception):
-    """Nothing of the result lies in the range that was asked for. total: its length, where that is known."""
-
-    def __init__(self, total: int | None) -> None:
-        super().__init__("the range cannot be satisfied")
-        self.total = total
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """Bytes [start, stop) of a result of `total` bytes. stop, total None: to the end, which is known when it is there.
-    partial: a range was asked for, and this is it."""
-
-    start: int
-    stop: int | None
-    total: int | None
-    partial: bool
-    media_type: str
-    chunks: AsyncIterator[bytes]
-
-
 class Content:
     """Opens results."""
 
     def __init__(
-        self, *, database: Database, gateways: Mapping[str, Gateway], egress: Egress, settings: Settings, clock: Clock
+        self,
+        *,
+        database: Database,
+        gateways: Mapping[str, Gateway],
+        egress: Egress,
+        archive: Archive | None,
+        settings: Settings,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._gateways = gateways
         self._egress = egress
+        self._archive = archive
         self._settings = settings
         self._clock = clock
         self._open = 0
@@ -74,9 +61,23 @@ class Content:
         self._open += 1
         try:
             async with AsyncExitStack() as stack:
-                yield await _Reading(self, stack, task, variant).begin(asked)
+                part = await self._from_archive(stack, task, variant, asked)
+                yield part or await _Reading(self, stack, task, variant).begin(asked)
         finally:
             self._open -= 1
+
+    async def _from_archive(
+        self, stack: AsyncExitStack, task: Task, variant: str, asked: ByteRange | None
+    ) -> Part | None:
+        """None where it is not kept; then its gateway may still have it."""
+        kept = archived(task, variant)
+        if kept is None or self._archive is None or self._clock() >= kept["expires_at"]:
+            return None
+        try:
+            return await stack.enter_async_context(self._archive.read(kept["key"], kept["media_type"], asked))
+        except (OSError, NotSent, Lost) as error:
+            log.error("content.archive_failed task=%s reason=%r", task.id, error)  # noqa: TRY400
+            return None
 
     def fetch(self, request: HttpRequest) -> AbstractAsyncContextManager[Download]:
         """Begin to download."""
@@ -161,10 +162,7 @@ class _Reading:
         elif download.status != 200:
             return None
         elif asked is not None and total is not None:  # a server that knows no ranges: the rest is left out here
-            window = asked.within(total)
-            if window is None:
-                raise OutOfRange(total)
-            start, stop = window
+            start, stop = part_of(asked, total)
             skip = start
         media_type = _media_type(self._variant, download.headers.get("content-type", ""))
         if media_type is None:

@@ -193,6 +193,25 @@ class Egress:
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise _judged(error) from error
 
+    async def upload(
+        self, request: HttpRequest, pieces: AsyncIterator[bytes] | None, *, timeout_ms: int, cap: int
+    ) -> HttpAnswer:
+        """One request whose body is sent as it comes; its headers name the length. NotSent or Lost as elsewhere."""
+        timeout = aiohttp.ClientTimeout(total=timeout_ms / 1000, sock_connect=min(CONNECT_S, timeout_ms / 1000))
+        try:
+            async with self._downloads.request(
+                request.method,
+                request.url,
+                data=pieces,
+                headers=request.headers,
+                allow_redirects=False,
+                timeout=timeout,
+            ) as response:
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return HttpAnswer(status=response.status, headers=headers, body=await _read_to(response.content, cap))
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise _judged(error) from error
+
     @asynccontextmanager
     async def fetch(self, request: HttpRequest, *, idle_ms: int) -> AsyncIterator[Download]:
         """Begin a GET whose body is read as it comes, in constant memory; NotSent or Lost when it does not begin.

@@ -15,7 +15,7 @@ from service.gateways import Gateway
 from service.model import Snapshot, Status, Submission, Task, VideoRequest, new_id
 from service.schedule import back_off
 from service.settings import Settings
-from service.settling import End, Settled, end_of, merged, progressed, settle
+from service.settling import End, Settled, conclude, end_of, merged, progressed, settle
 from service.signing import Forged
 from service.store.statements import Transaction
 from service.store.store import (
@@ -157,9 +157,10 @@ class Hearing:
 
     def _believe(self, task: Task, snapshot: Snapshot, now: int) -> Transaction[tuple[str | None, list[Dispatch]]]:
         end = end_of(task, snapshot, "callback", now, self._settings.sweep.result_grace)
-        settled = (yield from settle(task.id, end, self._publisher, now)) if end else None
+        archiving = self._settings.archive.enabled
+        settled = (yield from conclude(task.id, end, self._publisher, now, archiving=archiving)) if end else None
         if settled is not None:
-            return "settled", settled.dispatches
+            return "settled" if settled.task.status.terminal else "noted", settled.dispatches
         if snapshot.status is Status.RUNNING:
             return "noted", (yield from self._note_running(task, snapshot, now)).dispatches
         return None, []

@@ -9,6 +9,7 @@ from service.clock import DAY, SECOND
 from service.dialects import DIALECTS
 from service.model import Status, Task
 from service.signing import ContentTokens
+from service.wire import Json
 
 VARIANTS = ("video", "last_frame")
 GATEWAY_LIFETIME_MS = DAY  # gateways.md section 2: "content.video_url and last_frame_url 24 h"; ASSUME it of all
@@ -40,18 +41,21 @@ class Links:
         url = result_url(task, variant)
         if url is None:
             return None
-        if DIALECTS[task.dialect].result_needs_key and variant == "video":
+        if archived(task, variant) or (DIALECTS[task.dialect].result_needs_key and variant == "video"):
             return self.signed(task, variant)
         return Link(url=url, expires_at=link_expiry(url, _linked_at(task)), stored="gateway")
 
     def signed(self, task: Task, variant: str) -> Link | None:
-        """A link to this service that needs no key and fetches the result anew from its gateway, for as long as that
-        has it."""
+        """A link to this service that needs no key. It is good for as long as the archive keeps the result; where that
+        has it not, for as long as the gateway may have it."""
         if result_url(task, variant) is None:
             return None
-        expires_at = (task.finished_at or task.created_at) + self._lifetime_ms
+        kept = archived(task, variant)
+        expires_at = kept["expires_at"] if kept else (task.finished_at or task.created_at) + self._lifetime_ms
         token = self._tokens.issue(task.id, variant, expires_at)
-        return Link(url=f"{self.base_url}/content/{token}", expires_at=expires_at, stored="gateway")
+        return Link(
+            url=f"{self.base_url}/content/{token}", expires_at=expires_at, stored="archive" if kept else "gateway"
+        )
 
     def read(self, token: str, now: int) -> tuple[str, str]:
         """(task id, variant) of a signed link; Forged when it is not ours, or has expired."""
@@ -64,6 +68,12 @@ def result_url(task: Task, variant: str) -> str | None:
         return None
     url: str | None = task.result.get(f"{variant}_url")
     return url
+
+
+def archived(task: Task, variant: str) -> Json | None:
+    """{key, size, media_type, expires_at} of a result in the archive; None where it is not there."""
+    kept: Json | None = task.result.get("archive", {}).get(variant)
+    return kept
 
 
 def link_expiry(url: str, made_at: int) -> int:

@@ -119,6 +119,37 @@ class ContentSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BucketSettings:
+    """An S3-compatible bucket for the archive. Its host is subject to `egress.allow` like any other."""
+
+    name: str = setting(MISSING, "The bucket.")
+    endpoint: str | None = setting(None, "Its URL; by default that of AWS in the region.")
+    region: str = setting("us-east-1", "Its region.")
+    access_key: str = setting(MISSING, "The id of the key.")
+    secret_key: str = setting(MISSING, "The key.")
+    prefix: str = setting("", "What stands before every object's name, such as reelhook/.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveSettings:
+    """Where results are kept, so that their links outlive the gateways'. Without it they stay at the gateways."""
+
+    directory: str | None = setting(None, "A directory for the files.")
+    bucket: BucketSettings | None = setting(None, "")
+    keep: Span = setting(Span(30 * DAY), "How long a result is kept.", low=SECOND)
+    max_bytes: int = setting(100 * 2**30, "How much is kept in all; what comes on top stays at its gateway.", low=0)
+    max_file: int = setting(2 * 2**30, "The largest result that is kept, in bytes.", low=1)
+    patience: Span = setting(
+        Span(30 * MINUTE), "How long archiving is tried before the event goes out with the gateway's link.", low=0
+    )
+    concurrency: int = setting(4, "Results archived at once, in this process.", low=1)
+
+    @property
+    def enabled(self) -> bool:
+        return bool(self.directory or self.bucket)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EgressSettings:
     """Where outgoing connections may go."""
 
@@ -195,6 +226,7 @@ class Settings:
     deliveries: DeliverySettings = field(default_factory=DeliverySettings)
     callbacks: CallbackSettings = field(default_factory=CallbackSettings)
     content: ContentSettings = field(default_factory=ContentSettings)
+    archive: ArchiveSettings = field(default_factory=ArchiveSettings)
     egress: EgressSettings = field(default_factory=EgressSettings)
     gateways: Mapping[str, GatewaySettings] = field(default_factory=dict)
 

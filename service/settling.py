@@ -5,7 +5,7 @@ deliveries, and the first writer wins: whatever mixture of callbacks, looks, can
 however many processes, changes nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from service.errors import Problem
 from service.events import Publisher
@@ -17,13 +17,15 @@ from service.wire import Json, dump_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """How a task ends. by: submit, callback, sweep, cancel or deadline. submission: when the end says more about it."""
+    """How a task ends. by: submit, callback, sweep, cancel or deadline. submission: when the end says more about it.
+    archive: what is kept of its results, by variant."""
 
     status: Status
     by: str
     error: Problem | None = None
     snapshot: Snapshot | None = None
     submission: Submission | None = None
+    archive: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def settle(task_id: str, end: End, publisher: Publisher, now: int) -> Transactio
         status=end.status.value,
         submission=(end.submission or task.submission).value,
         gateway_task_id=task.gateway_task_id or snapshot_id,
-        result=dump_text(merged(task, end.snapshot)),
+        result=dump_text(merged(task, end.snapshot) | ({"archive": end.archive} if end.archive else {})),
         error=error_text(end.error),
         settled_by=end.by,
         now=now,
@@ -52,6 +54,18 @@ def settle(task_id: str, end: End, publisher: Publisher, now: int) -> Transactio
     if settled is None:
         return None
     return Settled(settled, (yield from publisher.publish(settled, f"task.{end.status}", now)))
+
+
+def conclude(task_id: str, end: End, publisher: Publisher, now: int, *, archiving: bool) -> Transaction[Settled | None]:
+    """Settle; or, where results are archived, let a success wait for that. None when the task was over, or waiting."""
+    if not archiving or end.status is not Status.SUCCEEDED:
+        return (yield from settle(task_id, end, publisher, now))
+    task = yield from find_task(task_id)
+    if task is None:
+        return None
+    result = merged(task, end.snapshot) | {"ends_by": end.by, "announced_at": now}
+    waiting = yield from step("await_archive", id=task_id, result=dump_text(result), now=now)
+    return Settled(waiting, []) if waiting is not None else None
 
 
 def end_of(task: Task, snapshot: Snapshot, by: str, now: int, result_grace_ms: int) -> End | None:

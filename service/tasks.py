@@ -31,7 +31,7 @@ from service.model import (
 from service.pace import Pace
 from service.schedule import first_look
 from service.settings import Settings
-from service.settling import End, Settled, settle
+from service.settling import End, Settled, conclude, settle
 from service.signing import CallbackTokens
 from service.store.statements import Database, Transaction
 from service.store.store import (
@@ -285,10 +285,14 @@ class Tasks:
 
     async def end(self, task_id: str, end: End) -> Task | None:
         """Settle a task and send what it has to tell; None when it was over already."""
-        settled = await self._database.write(settle, task_id, end, self._publisher, self._clock())
+        archiving = self._settings.archive.enabled
+        settled = await self._database.write(
+            conclude, task_id, end, self._publisher, self._clock(), archiving=archiving
+        )
         if settled is None:
             return None
-        log.info("task.settled task=%s status=%s by=%s", task_id, end.status, end.by)
+        if settled.task.status.terminal:
+            log.info("task.settled task=%s status=%s by=%s", task_id, end.status, end.by)
         self._hand_over(settled.dispatches)
         return settled.task
 

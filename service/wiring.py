@@ -10,6 +10,8 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from service import __version__
+from service.archive import open_archive
+from service.archiver import Archiver
 from service.clock import Clock, system_clock
 from service.content import Content
 from service.deliveries import Deliveries
@@ -48,6 +50,7 @@ class Services:
     sweeper: Sweeper
     deliveries: Deliveries
     content: Content
+    archiver: Archiver | None
     secret_key: str
 
 
@@ -107,6 +110,23 @@ async def open_services(
             chance=chance,
             hand_over=deliveries.accept,
         )
+        archive = open_archive(settings.archive, egress)
+        content = Content(
+            database=database, gateways=gateways, egress=egress, archive=archive, settings=settings, clock=clock
+        )
+        archiver = None
+        if archive is not None:
+            archiver = Archiver(
+                database=database,
+                reads=reads,
+                archive=archive,
+                content=content,
+                publisher=publisher,
+                settings=settings.archive,
+                clock=clock,
+                chance=chance,
+                hand_over=deliveries.accept,
+            )
         yield Services(
             settings=settings,
             clock=clock,
@@ -120,7 +140,8 @@ async def open_services(
             tasks=tasks,
             sweeper=sweeper,
             deliveries=deliveries,
-            content=Content(database=database, gateways=gateways, egress=egress, settings=settings, clock=clock),
+            content=content,
+            archiver=archiver,
             secret_key=secret_key,
         )
 

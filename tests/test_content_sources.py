@@ -45,6 +45,13 @@ def task_at(url: str) -> Task:
     )
 
 
+class Untouched:
+    """A database that nothing here has to do with."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"the database was asked to {name}")
+
+
 class Source:
     """A server of one video, of whatever manners. asked: the Range headers that it saw."""
 
@@ -83,7 +90,9 @@ async def opened(app: Any, allow: tuple[str, ...] = ("127.0.0.0/8",)) -> AsyncIt
     if not isinstance(app, Starlette):
         app = Starlette(routes=[Route("/{path:path}", app)])
     async with serve(app) as base_url, open_egress(Guard(allow), "test") as egress:
-        content = Content(database=None, gateways={}, egress=egress, settings=SETTINGS, clock=system_clock)  # type: ignore[arg-type]
+        content = Content(
+            database=Untouched(), gateways={}, egress=egress, archive=None, settings=SETTINGS, clock=system_clock
+        )
         yield content, task_at(f"{base_url}/video.mp4")
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from service.errors import Problem
-from service.links import Links
+from service.links import Links, archived
 from service.model import Event, Task, iso, media_to_json
 from service.wire import Json, dump_text
 
@@ -104,7 +104,7 @@ def show_video(task: Task, links: Links) -> Json | None:
         "height": None,
         "aspect_ratio": details.get("ratio"),
         "has_audio": details.get("generate_audio"),
-        "size_bytes": None,
+        "size_bytes": (archived(task, "video") or {}).get("size"),
         "mime_type": "video/mp4",
     }
 

@@ -139,6 +139,10 @@ def renew_create(task_id: str, lease: str | None, until: int) -> Transaction[Non
     yield run("renew_create", id=task_id, lease=lease, until=until)
 
 
+def renew_lease(task_id: str, lease: str | None, until: int) -> Transaction[None]:
+    yield run("renew_lease", id=task_id, lease=lease, until=until)
+
+
 def give_back(task_id: str, lease: str | None, now: int, unsent: int) -> Transaction[None]:
     """Undo a claim that nobody will work on. unsent: 1 for a create that has not begun."""
     yield run("return_task", id=task_id, lease=lease, now=now, unsent=unsent)
@@ -299,6 +303,14 @@ class Reads:
 
     async def gateways_with_open_tasks(self) -> set[str]:
         return {row["gateway"] for row in await self._database.read("gateways_with_open_tasks")}
+
+    async def archived_size(self) -> int:
+        """How many bytes the archive keeps."""
+        return int((await self._database.read("archived_size"))[0]["size"])
+
+    async def expired_archived(self, now: int, limit: int) -> Rows:
+        """{task_id, variant, key} of what need not be kept any longer."""
+        return await self._database.read("expired_archived", now=now, limit=limit)
 
     async def next_at(self, name: str, /, **params: Any) -> int | None:
         """The earliest due time that a `next_…` statement finds."""

@@ -13,8 +13,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from service.byte_ranges import ByteRange, read_range
-from service.content import OutOfRange, Part, check_result
+from service.byte_ranges import ByteRange, OutOfRange, Part, read_range
+from service.content import check_result
 from service.egress import Lost
 from service.errors import Problem
 from service.model import Task

@@ -46,14 +46,20 @@ ORDER BY id DESC
 LIMIT :limit;
 
 -- name: accept_task
--- The gateway's id is worth keeping whatever happened meanwhile: a lease that ran out, a callback that came first.
+-- The gateway's id is worth keeping whatever happened meanwhile: a lease that ran out, a callback that came first, a
+-- result that is being archived.
 UPDATE tasks SET
     submission = 'accepted', gateway_task_id = :gateway_task_id, accepted_at = :now, updated_at = :now,
     error = CASE WHEN next_at IS NULL THEN error ELSE NULL END,
     result = CASE WHEN result = '{}' THEN :result ELSE result END,
     deadline_at = CASE WHEN deadline_at < :deadline_at THEN :deadline_at ELSE deadline_at END,
-    next_at = CASE WHEN next_at IS NULL THEN NULL WHEN hinted_at IS NULL THEN CAST(:next_at AS BIGINT) ELSE :now END,
-    lease = NULL
+    next_at = CASE
+        WHEN next_at IS NULL THEN NULL
+        WHEN errand = 'archive' THEN next_at
+        WHEN hinted_at IS NULL THEN CAST(:next_at AS BIGINT)
+        ELSE :now
+    END,
+    lease = CASE WHEN errand = 'archive' THEN lease ELSE NULL END
 WHERE id = :id AND submission IN ('sending', 'unknown')
 RETURNING *;
 
@@ -89,7 +95,7 @@ UPDATE tasks SET next_at = :next_at WHERE id = :id AND lease IS NULL AND next_at
 -- Of a gateway that nobody here can ask.
 WITH due AS MATERIALIZED (
     SELECT id FROM tasks
-    WHERE gateway = :gateway AND next_at IS NOT NULL AND next_at <= :now AND deadline_at <= :now
+    WHERE gateway = :gateway AND errand = 'ask' AND next_at IS NOT NULL AND next_at <= :now AND deadline_at <= :now
     ORDER BY next_at LIMIT :limit
     /* skip locked */
 )
@@ -112,7 +118,7 @@ RETURNING *;
 -- name: claim_tasks_to_ask
 WITH due AS MATERIALIZED (
     SELECT id FROM tasks
-    WHERE gateway = :gateway AND submission <> 'unsent' AND next_at IS NOT NULL AND next_at <= :now
+    WHERE gateway = :gateway AND submission <> 'unsent' AND errand = 'ask' AND next_at IS NOT NULL AND next_at <= :now
     ORDER BY next_at LIMIT :limit
     /* skip locked */
 )
@@ -126,7 +132,7 @@ WHERE gateway = :gateway AND submission = 'unsent' AND next_at IS NOT NULL;
 
 -- name: next_to_ask
 SELECT MIN(next_at) AS next_at FROM tasks
-WHERE gateway = :gateway AND submission <> 'unsent' AND next_at IS NOT NULL;
+WHERE gateway = :gateway AND submission <> 'unsent' AND errand = 'ask' AND next_at IS NOT NULL;
 
 -- name: gateways_with_open_tasks
 -- In two parts, because each has an index of its own.
