@@ -24,7 +24,8 @@ from pathlib import Path
 
 import httpx
 
-from service.egress import Egress, Guard, open_egress
+from service.egress import Egress, open_egress
+from service.guard import Guard
 from service.model import Status, Submission, Subscription, Task, VideoRequest, new_id
 from service.settings import DeliverySettings, EgressSettings, Settings
 from service.settling import End

@@ -16,42 +16,30 @@ because the one aiohttp class is the parent of the other: so the aiohttp cause d
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache, partial
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import aiohttp
 import httpx
+from aiohttp.abc import AbstractResolver
 from aiohttp.client_proto import ResponseHandler
 from httpx_aiohttp import AiohttpTransport
 
 from service.errors import Problem, invalid
+from service.guard import Guard, origin_of, read_target
 from service.wire import HttpAnswer, HttpRequest
 
 CONNECT_S = 10
+RESOLVE_S, RESOLVE_TRIES = 3, 2  # the second try waits twice as long: together within CONNECT_S
 KEEP_ALIVE_S = 60
 CONNECTIONS = 1_000
 REDIRECTS = (301, 302, 303, 307, 308)
 REDIRECTS_MOST = 5
-
-Network = IPv4Network | IPv6Network
-
-# What IANA's special-purpose registries call not globally reachable, and multicast. For IPv6 the one global block is
-# named instead, less its special parts: Python's is_global says True to NAT64, 6to4 and others.
-_CLOSED_V4 = tuple(
-    IPv4Network(block)
-    for block in (
-        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
-        *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15"),
-        *("198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
-    )
-)
-_OPEN_V6 = IPv6Network("2000::/3")
-_CLOSED_V6 = tuple(IPv6Network(block) for block in ["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"])
 
 
 class NotSent(Exception):
@@ -60,85 +48,6 @@ class NotSent(Exception):
 
 class Lost(Exception):
     """The request may have reached the other side; its answer did not reach us."""
-
-
-class _Closed(OSError):
-    """An address that the guard does not let through."""
-
-
-class Guard:
-    """Which addresses may be connected to: the public ones, and what the operator lists (`allow`)."""
-
-    def __init__(self, allow: Iterable[str] = ()) -> None:
-        self._allow = tuple(ip_network(block) for block in allow)
-
-    def refusal(self, address: str) -> str | None:
-        """Why an address is closed, in words; None when it is open."""
-        ip: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
-        if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
-            ip = ip.ipv4_mapped
-        if any(ip in block for block in self._allow if block.version == ip.version):
-            return None
-        if isinstance(ip, IPv4Address):
-            closed = any(ip in block for block in _CLOSED_V4)
-        else:
-            closed = ip not in _OPEN_V6 or any(ip in block for block in _CLOSED_V6)
-        if closed:
-            return f"{ip} is not a public address; list it in egress.allow if you trust it"
-        return None
-
-    def socket(self, info: tuple[Any, ...]) -> socket.socket:
-        """The socket for an address about to be connected; an OSError when it is closed."""
-        family, kind, protocol, _, address = info
-        refusal = self.refusal(address[0])
-        if refusal is not None:
-            raise _Closed(refusal)
-        made = socket.socket(family, kind, protocol)
-        made.setblocking(False)
-        return made
-
-    async def vet(self, url: str, field: str, *, must_resolve: bool = True) -> None:
-        """Refuse, by a Problem with the reason, a URL that we would never be able to send to.
-
-        must_resolve: whether a host that cannot be resolved now is refused too; every connection is judged again.
-        """
-        host, port = read_target(url, field)
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            if not must_resolve:
-                return
-            raise invalid(field, f"the host {host} cannot be resolved ({error})") from error
-        for info in found:
-            refusal = self.refusal(str(info[4][0]))
-            if refusal is not None:
-                raise invalid(field, refusal)
-
-
-def read_target(url: str, field: str) -> tuple[str, int]:
-    """(host, port) of a URL that we may be asked to send to; a Problem with the reason when it is none."""
-    if len(url) > 2048 or any(ord(letter) <= 32 or ord(letter) == 127 for letter in url):
-        raise invalid(field, "must be a URL of at most 2048 characters without blanks or control characters")
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise invalid(field, f"is not a valid URL: {error}") from error
-    if parts.scheme not in ("http", "https"):
-        raise invalid(field, "must start with https:// or http://")
-    if not parts.hostname:
-        raise invalid(field, "has no host")
-    if parts.username is not None or parts.password is not None:
-        raise invalid(field, "must not carry a user name or password")
-    if port == 0:
-        raise invalid(field, "must not use port 0")
-    return parts.hostname, port or (443 if parts.scheme == "https" else 80)
-
-
-def origin_of(url: str) -> str:
-    """Scheme, host and port: what a key is meant for."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,9 +64,35 @@ class Egress:
     """The opened clients. Make one with `open_egress`."""
 
     guard: Guard
+    _names: AbstractResolver
     _gateways: httpx.AsyncClient
     _deliveries: aiohttp.ClientSession
     _downloads: aiohttp.ClientSession
+
+    async def vet(self, url: str, field: str, *, must_resolve: bool = True) -> None:
+        """Refuse, by a Problem with the reason, a URL that we would never be able to send to.
+
+        must_resolve: whether a host that cannot be resolved now is refused too; every connection is judged again.
+        """
+        host, port = read_target(url, field)
+        try:
+            addresses = await self._addresses(host, port)
+        except (OSError, TimeoutError, UnicodeError) as error:
+            if not must_resolve:
+                return
+            raise invalid(field, f"the host {host} cannot be resolved ({error})") from error
+        for address in addresses:
+            refusal = self.guard.refusal(address)
+            if refusal is not None:
+                raise invalid(field, refusal)
+
+    async def _addresses(self, host: str, port: int) -> list[str]:
+        try:
+            return [str(ip_address(host.partition("%")[0]))]
+        except ValueError:
+            async with asyncio.timeout(CONNECT_S):
+                found = await self._names.resolve(host, port, socket.AF_UNSPEC)
+            return [result["host"] for result in found]
 
     async def ask(self, request: HttpRequest, *, timeout_ms: int, cap: int) -> HttpAnswer:
         """One request to a gateway; NotSent or Lost when no whole answer came.
@@ -177,7 +112,7 @@ class Egress:
 
     async def deliver(self, request: HttpRequest, *, timeout_ms: int, cap: int) -> HttpAnswer:
         """One request to a subscriber; what lies beyond the cap of its answer is dropped unread."""
-        timeout = aiohttp.ClientTimeout(total=timeout_ms / 1000, sock_connect=min(CONNECT_S, timeout_ms / 1000))
+        timeout = _within(timeout_ms / 1000)
         try:
             async with self._deliveries.request(
                 request.method,
@@ -197,7 +132,7 @@ class Egress:
         self, request: HttpRequest, pieces: AsyncIterator[bytes] | None, *, timeout_ms: int, cap: int
     ) -> HttpAnswer:
         """One request whose body is sent as it comes; its headers name the length. NotSent or Lost as elsewhere."""
-        timeout = aiohttp.ClientTimeout(total=timeout_ms / 1000, sock_connect=min(CONNECT_S, timeout_ms / 1000))
+        timeout = _within(timeout_ms / 1000)
         try:
             async with self._downloads.request(
                 request.method,
@@ -226,7 +161,7 @@ class Egress:
 
     async def _follow(self, stack: AsyncExitStack, request: HttpRequest, idle_ms: int) -> aiohttp.ClientResponse:
         idle_s = idle_ms / 1000
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT_S, idle_s), sock_read=idle_s)
+        timeout = aiohttp.ClientTimeout(total=None, connect=min(CONNECT_S, idle_s), sock_read=idle_s)
         url, headers = request.url, dict(request.headers)
         for _ in range(REDIRECTS_MOST + 1):
             getting = self._downloads.get(url, headers=headers, allow_redirects=False, timeout=timeout)
@@ -246,20 +181,33 @@ class Egress:
 
 
 @asynccontextmanager
-async def open_egress(guard: Guard, user_agent: str) -> AsyncIterator[Egress]:
-    """The clients, open for as long as the block lasts."""
+async def open_egress(
+    guard: Guard, user_agent: str, names: Callable[[], AbstractResolver] | None = None
+) -> AsyncIterator[Egress]:
+    """The clients, open for as long as the block lasts. names: makes the resolver of names."""
     agent = {"user-agent": user_agent}
-    async with (
-        _session(guard, {}, force_close=True) as gateway_session,
-        _session(guard, agent) as delivery_session,
-        _session(guard, agent, force_close=True) as download_session,
-        _client(gateway_session, agent) as gateways,
-    ):
-        yield Egress(guard, gateways, delivery_session, download_session)
+    async with AsyncExitStack() as stack:
+        resolver = (names or names_of_the_system)()
+        stack.push_async_callback(resolver.close)
+        opened = [
+            await stack.enter_async_context(_session(guard, resolver, headers, force_close=closing))
+            for headers, closing in (({}, True), (agent, False), (agent, True))
+        ]
+        gateways = await stack.enter_async_context(_client(opened[0], agent))
+        yield Egress(guard, resolver, gateways, opened[1], opened[2])
 
 
-def _session(guard: Guard, headers: dict[str, str], *, force_close: bool = False) -> aiohttp.ClientSession:
+def names_of_the_system(**options: Any) -> AbstractResolver:
+    """The system's name servers and hosts file, asked by c-ares: the system's own resolver blocks a thread for each
+    name, of which there are four, and a few names whose servers are dead would stop everybody else's."""
+    return aiohttp.AsyncResolver(**{"timeout": RESOLVE_S, "tries": RESOLVE_TRIES} | options)
+
+
+def _session(
+    guard: Guard, names: AbstractResolver, headers: dict[str, str], *, force_close: bool
+) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(
+        resolver=names,
         ssl=_trust(),
         limit=CONNECTIONS,
         socket_factory=guard.socket,
@@ -276,6 +224,11 @@ def _session(guard: Guard, headers: dict[str, str], *, force_close: bool = False
         trust_env=False,
         skip_auto_headers=("content-type",),
     )
+
+
+def _within(total_s: float) -> aiohttp.ClientTimeout:
+    """connect: from the wish for a connection to the connection, the resolution of the name included."""
+    return aiohttp.ClientTimeout(total=total_s, connect=min(CONNECT_S, total_s))
 
 
 class _CleanHandler(ResponseHandler):
@@ -313,7 +266,9 @@ def _client(session: aiohttp.ClientSession, headers: dict[str, str]) -> httpx.As
 
 
 async def _ask(client: httpx.AsyncClient, request: HttpRequest, timeout_s: float, cap: int) -> HttpAnswer:
-    timeout = httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s))
+    connect_s = min(CONNECT_S, timeout_s)
+    # httpx-aiohttp's `pool` is aiohttp's `connect`, which counts the resolution of the name too
+    timeout = httpx.Timeout(timeout_s, connect=connect_s, pool=connect_s)
     async with client.stream(
         request.method, request.url, headers=dict(request.headers), content=request.body or None, timeout=timeout
     ) as response:

@@ -21,8 +21,9 @@ from urllib.parse import quote
 from service.clock import SECOND, Clock
 from service.dialects import DIALECTS
 from service.dialects.shape import Dialect, Route, Surface
-from service.egress import Egress, Lost, NotSent, origin_of, read_target
+from service.egress import Egress, Lost, NotSent
 from service.errors import Problem, SettingsError, invalid
+from service.guard import origin_of, read_target
 from service.model import Snapshot, Task, VideoRequest
 from service.settings import GatewaySettings, SignatureSettings
 from service.signing import BodySignature, key_of

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from service.clock import Clock
 from service.dialects.shape import Surface
-from service.egress import Guard
+from service.egress import Egress
 from service.errors import Problem
 from service.events import Publisher
 from service.gateways import Accepted, Busy, CreateOutcome, Gateway, Refused, Unknown, Unsent, surface_of
@@ -85,7 +85,7 @@ class Tasks:
         database: Database,
         reads: Reads,
         gateways: Mapping[str, Gateway],
-        guard: Guard,
+        egress: Egress,
         pace: Pace,
         tokens: CallbackTokens,
         publisher: Publisher,
@@ -97,7 +97,7 @@ class Tasks:
         self._database = database
         self._reads = reads
         self._gateways = gateways
-        self._guard = guard
+        self._egress = egress
         self._pace = pace
         self._tokens = tokens
         self._publisher = publisher
@@ -117,7 +117,7 @@ class Tasks:
         """
         order.gateway.check(order.request, order.surface)
         if order.request.webhook_url is not None:
-            await self._guard.vet(order.request.webhook_url, order.webhook_field, must_resolve=False)
+            await self._egress.vet(order.request.webhook_url, order.webhook_field, must_resolve=False)
         task = self._new_task(order)
         key = (
             IdempotencyKey(key=order.idempotency_key, fingerprint=_fingerprint(order))

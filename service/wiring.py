@@ -15,10 +15,11 @@ from service.archiver import Archiver
 from service.clock import Clock, system_clock
 from service.content import Content
 from service.deliveries import Deliveries
-from service.egress import Egress, Guard, open_egress
+from service.egress import Egress, open_egress
 from service.errors import SettingsError
 from service.events import Publisher
 from service.gateways import Gateway, open_gateways
+from service.guard import Guard
 from service.keys import Keys
 from service.links import Links
 from service.pace import Pace
@@ -89,7 +90,7 @@ async def open_services(
             database=database,
             reads=reads,
             gateways=gateways,
-            guard=guard,
+            egress=egress,
             pace=pace,
             tokens=tokens,
             publisher=publisher,

@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from service.egress import Guard, open_egress
+from service.egress import open_egress
 from service.errors import Problem
+from service.guard import Guard
 from service.model import Snapshot, VideoRequest
 from service.sandbox import SandboxSettings, Simulator
 from service.web.sandbox import ALLOWED, open_sandbox, sandbox_app

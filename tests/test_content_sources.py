@@ -14,8 +14,9 @@ from starlette.routing import Route
 from service.byte_ranges import ByteRange, read_content_range, read_range
 from service.clock import system_clock
 from service.content import Content
-from service.egress import Guard, Lost, open_egress
+from service.egress import Lost, open_egress
 from service.errors import Problem
+from service.guard import Guard
 from service.model import Status, Submission, Task, VideoRequest
 from service.settings import ContentSettings, Settings, Span
 from service.web.ranges import file_answer

@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from service.egress import Guard, Lost, NotSent, open_egress, read_target
+from service.egress import Lost, NotSent, names_of_the_system, open_egress
 from service.errors import Problem
+from service.guard import Guard, read_target
 from service.wire import HttpRequest
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -72,14 +73,54 @@ def test_a_url_that_cannot_be_is_refused_with_the_reason(url, words):
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1/", "http://[::1]/", "http://localhost/", "http://2130706433/"])
 async def test_a_url_that_leads_to_a_private_address_is_refused(url):
-    with pytest.raises(Problem) as caught:
-        await Guard().vet(url, "url")
+    async with open_egress(Guard(), "test") as egress:
+        with pytest.raises(Problem) as caught:
+            await egress.vet(url, "url")
     assert caught.value.field == "url"
 
 
 async def test_a_url_whose_host_does_not_exist_is_refused():
-    with pytest.raises(Problem, match="cannot be resolved"):
-        await Guard().vet("http://no-such-host.invalid/", "url")
+    async with open_egress(Guard(), "test") as egress:
+        with pytest.raises(Problem, match="cannot be resolved"):
+            await egress.vet("http://no-such-host.invalid/", "url")
+
+
+@asynccontextmanager
+async def dead_names():
+    """An egress whose name server takes every question and answers none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+
+        def names():
+            return names_of_the_system(nameservers=["127.0.0.1"], udp_port=port, timeout=0.5, tries=1)
+
+        async with open_egress(Guard(LOOPBACK), "test", names) as egress:
+            yield egress
+
+
+async def sent_by(egress, how, url):
+    request = HttpRequest(method="POST", url=url, headers={"content-type": "application/json"}, body=b"{}")
+    try:
+        return await getattr(egress, how)(request, timeout_ms=5_000, cap=1024)
+    except (NotSent, Lost) as error:
+        return error
+
+
+@pytest.mark.parametrize("how", ["deliver", "ask"])
+async def test_names_that_nobody_resolves_hold_up_nobody_else_and_were_not_sent_to(how):
+    async with dead_names() as egress, peer(says(ANSWER)) as (url, _):
+        dead = [asyncio.create_task(sent_by(egress, how, f"http://dead-{n}.example.com/")) for n in range(40)]
+        answer = await sent_by(egress, how, url)
+        assert answer.status == 200
+        assert not any(task.done() for task in dead)
+        assert {type(error) for error in await asyncio.gather(*dead)} == {NotSent}
+
+
+async def test_a_url_whose_name_server_is_dead_is_refused_in_time():
+    async with dead_names() as egress:
+        with pytest.raises(Problem, match="cannot be resolved"):
+            await egress.vet("http://dead.example.com/", "url")
 
 
 @asynccontextmanager

@@ -28,7 +28,7 @@ FLOORS = {
     3: ("dialects", "keys", "pace"),
     2: ("store", "settings_page", "archive"),
     1: ("egress", "signing", "schedule", "model", "settings", "sandbox_video", "sandbox_script", "sandbox_log"),
-    0: ("wire", "byte_ranges"),
+    0: ("wire", "byte_ranges", "guard"),
     -1: ("errors", "clock", ""),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

@@ -148,7 +148,7 @@ async def get_event(request: Request) -> Response:
 async def create_subscription(request: Request) -> Response:
     services, caller = await entered(request)
     subscription = read_subscription(await read_json(request, SMALL_BODY), caller.name, services.clock())
-    await services.egress.guard.vet(subscription.url, "url")
+    await services.egress.vet(subscription.url, "url")
     await services.database.write(add_subscription, subscription)
     shown = show_subscription(subscription) | {"secret": subscription.secret}
     return json_answer(shown, 201, {"location": f"/v1/subscriptions/{subscription.id}"})

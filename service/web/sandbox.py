@@ -20,7 +20,8 @@ from service import __version__
 from service.clock import Clock, system_clock
 from service.dialects import DIALECTS
 from service.dialects.shape import Surface
-from service.egress import Guard, open_egress
+from service.egress import open_egress
+from service.guard import Guard
 from service.model import VideoRequest, View
 from service.sandbox import ReplyLost, SandboxSettings, Scripted, Simulator
 from service.web.answers import exception_answers, json_answer
