@@ -17,6 +17,9 @@ NO_HEADERS: Mapping[str, str] = {}
 
 # orjson reads 1024 levels and writes 254: what was read must be writable again, with all that is wrapped around it.
 DEEPEST = 100
+# What is read is walked several times, in Python: a body of millions of small values would hold up everybody else for
+# seconds. Media come as one long text each, so this says nothing about how large a body may be.
+MOST_VALUES = 50_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +60,29 @@ def dump_text(value: Any) -> str:
 
 
 def loads(data: bytes | str) -> Any:
-    """JSON as the standard has it: no NaN, no lone surrogates. ValueError when it is not, or is nested too deeply."""
-    value = orjson.loads(data)
-    brackets = data.count("[") + data.count("{") if isinstance(data, str) else data.count(b"[") + data.count(b"{")
+    """JSON as the standard has it: no NaN, no lone surrogates. ValueError when it is not, is nested too deeply, or has
+    too many values."""
+    text = data.encode() if isinstance(data, str) else data
+    value = orjson.loads(text)
+    brackets = text.count(b"[") + text.count(b"{")
+    if brackets + text.count(b",") > MOST_VALUES and _values_exceed(value, MOST_VALUES):
+        raise ValueError(f"it has more than {MOST_VALUES} values")
     if brackets > DEEPEST and _levels_exceed(value, DEEPEST):
         raise ValueError(f"it is nested more than {DEEPEST} levels deep")
     return value
+
+
+def _values_exceed(value: Any, limit: int) -> bool:
+    """Stops counting where it is too many: commas and brackets may stand in a text as well."""
+    waiting, seen = [value], 0
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, dict | list):
+            seen += len(inner)
+            if seen > limit:
+                return True
+            waiting.extend(inner.values() if isinstance(inner, dict) else inner)
+    return False
 
 
 def _levels_exceed(value: Any, limit: int) -> bool:

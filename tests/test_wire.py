@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from service.errors import Problem
 from service.wire import (
     DEEPEST,
+    MOST_VALUES,
     HttpAnswer,
     Json,
     dumps,
@@ -191,3 +192,13 @@ def test_an_object_is_an_object_in_the_words_of_json() -> None:
 def test_retry_after_is_read_in_both_its_forms(value, span):
     now = 1_795_251_600_000  # Sat, 21 Nov 2026 09:00:00 GMT
     assert HttpAnswer(status=503, headers={"retry-after": value}).retry_after_ms(now) == span
+
+
+@pytest.mark.parametrize("text", ["[" + "0," * MOST_VALUES + "0]", "[" + "[]," * MOST_VALUES + "[]]"])
+def test_json_of_too_many_values_is_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError, match="more than"):
+        loads(text)
+
+
+def test_a_long_text_with_commas_is_one_value() -> None:
+    assert loads(dumps({"a": "[," * MOST_VALUES})) == {"a": "[," * MOST_VALUES}

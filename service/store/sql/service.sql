@@ -1,3 +1,6 @@
+-- name: ping
+SELECT CAST(1 AS BIGINT) AS answer;
+
 -- name: insert_state
 INSERT INTO state (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING;
 
