@@ -216,7 +216,7 @@ def _session(
     )
     # aiohttp has no public place for this; a test shows that it still takes effect
     connector._factory = partial(_CleanHandler, loop=asyncio.get_running_loop())  # type: ignore[assignment]
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         connector=connector,
         headers=headers,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -224,6 +224,9 @@ def _session(
         trust_env=False,
         skip_auto_headers=("content-type",),
     )
+    # aiohttp repeats a GET whose connection was dropped, at once and unasked: when to ask again is decided elsewhere
+    session._retry_connection = False
+    return session
 
 
 def _within(total_s: float) -> aiohttp.ClientTimeout:

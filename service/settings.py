@@ -42,9 +42,11 @@ _RETRIES = tuple(
 S = TypeVar("S")
 
 
-def setting(default: Any, meaning: str, *, low: int | None = None, choices: tuple[str, ...] = ()) -> Any:
+def setting(
+    default: Any, meaning: str, *, low: int | None = None, high: int | None = None, choices: tuple[str, ...] = ()
+) -> Any:
     """A field of a settings class with its documentation."""
-    return field(default=default, metadata={"meaning": meaning, "low": low, "choices": choices})
+    return field(default=default, metadata={"meaning": meaning, "low": low, "high": high, "choices": choices})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +215,7 @@ class Settings:
 
     database: str = setting("reelhook.db", "A SQLite file, or a postgresql:// URL.")
     host: str = setting("127.0.0.1", "The address to listen on.")
-    port: int = setting(8080, "The port to listen on.", low=0)
+    port: int = setting(8080, "The port to listen on.", low=0, high=65_535)
     public_url: str | None = setting(
         None, "Where gateways reach this service from outside; without it no callback is asked for and all is swept."
     )
@@ -343,8 +345,10 @@ def _read_span(value: Any, at: str) -> Span:
 
 
 def _check_value(value: Any, metadata: Mapping[str, Any], at: str) -> None:
-    choices, low = metadata.get("choices"), metadata.get("low")
+    choices, low, high = metadata.get("choices"), metadata.get("low"), metadata.get("high")
     if choices and value not in choices:
         raise SettingsError(f"{at}: must be one of {', '.join(choices)}, not {value!r}")
     if low is not None and value is not None and value < low:
         raise SettingsError(f"{at}: must be at least {low}")
+    if high is not None and value is not None and value > high:
+        raise SettingsError(f"{at}: must be at most {high}")

@@ -127,9 +127,12 @@ class ContentTokens:
 def key_of(secret: str) -> bytes:
     """The bytes of a `whsec_` secret. ValueError when it is none."""
     try:
-        return base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+        key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
     except binascii.Error as error:
         raise ValueError(f"a signing secret is {SECRET_PREFIX} and base64: {error}") from error
+    if not key:
+        raise ValueError("a signing secret must not be empty")
+    return key
 
 
 def _spell_secret(key: bytes) -> str:

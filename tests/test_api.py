@@ -1,5 +1,8 @@
 """The native API: what it takes, what it refuses, and in which words."""
 
+import asyncio
+import urllib.error
+import urllib.request
 from dataclasses import replace
 
 import pytest
@@ -132,6 +135,33 @@ async def test_a_body_over_the_limit_is_refused(hub_without_worker):
     assert answer.status_code == 413
 
 
+async def test_a_client_that_sends_all_of_a_huge_body_first_hears_why_it_is_refused(hub_without_worker):
+    def post():
+        asked = urllib.request.Request(
+            f"{hub_without_worker.base_url}/v1/subscriptions",
+            data=b"x" * 8 * 2**20,
+            headers={
+                "authorization": hub_without_worker.http.headers["authorization"],
+                "content-type": "application/json",
+            },
+        )
+        try:
+            return urllib.request.urlopen(asked, timeout=10)
+        except urllib.error.HTTPError as answer:
+            return answer
+
+    asked = await asyncio.to_thread(post)
+    with asked:
+        assert asked.status == 413
+
+
+async def test_json_in_another_alphabet_is_refused(hub_without_worker):
+    answer = await hub_without_worker.http.post(
+        "/v1/tasks", content='{"a": 1}'.encode("utf-16"), headers={"content-type": "application/json; charset=utf-16"}
+    )
+    assert (answer.status_code, "utf-16" in answer.json()["error"]["message"]) == (415, True)
+
+
 async def test_a_body_over_the_limit_that_does_not_say_how_long_it_is_is_refused(hub_without_worker):
     async def chunks():
         for _ in range(100):
@@ -155,7 +185,6 @@ async def test_a_body_over_the_limit_that_does_not_say_how_long_it_is_is_refused
         ("POST", "/v1/tasks/task_1/cancel", 404),
         ("GET", "/v1/events/evt_1", 404),
         ("GET", "/v1/subscriptions/sub_1", 404),
-        ("DELETE", "/v1/subscriptions/sub_1", 404),
         ("GET", "/v1/deliveries/dlv_1", 404),
         ("GET", "/v1/tasks/%00", 404),
         ("GET", "/v1/tasks/" + "x" * 5_000, 404),
@@ -286,7 +315,14 @@ async def test_another_owners_subscription_cannot_be_deleted(tmp_path):
     async with hub(tmp_path) as it:
         subscription = await it.subscribe("http://127.0.0.1:1/")
         answer = await it.other.delete(f"/v1/subscriptions/{subscription['id']}")
-        assert (answer.status_code, len(await it.listed("/v1/subscriptions"))) == (404, 1)
+        assert (answer.status_code, len(await it.listed("/v1/subscriptions"))) == (204, 1)
+
+
+async def test_to_delete_a_subscription_again_changes_nothing(tmp_path):
+    async with hub(tmp_path) as it:
+        path = f"/v1/subscriptions/{(await it.subscribe('http://127.0.0.1:1/'))['id']}"
+        assert [(await it.http.delete(path)).status_code for _ in range(2)] == [204, 204]
+        assert await it.listed("/v1/subscriptions") == []
 
 
 async def test_an_admin_sees_everybodys(tmp_path):

@@ -79,11 +79,12 @@ async def test_a_body_that_nobody_can_read_is_kept_and_says_look(tmp_path, conte
         assert kept["outcome"] == "look"
 
 
-async def test_an_oversized_callback_is_refused(tmp_path):
+async def test_an_oversized_callback_is_refused_without_detail(tmp_path):
     small = replace(SETTINGS, callbacks=CallbackSettings(body_limit=1024))
     async with hub(tmp_path, sandbox=SLOW, settings=small) as it:
         answer = await called(it, await it.submit(), content=b"x" * 2_000)
-        assert answer.status_code == 413
+        forged = await it.http.post("/callbacks/easyrouter/forged", content=b"x")
+        assert (answer.status_code, answer.content) == (forged.status_code, forged.content)
 
 
 async def test_an_expired_token_is_refused(tmp_path):

@@ -214,6 +214,13 @@ async def test_a_server_that_reads_and_hangs_up_may_have_taken_it(how):
     assert len(seen) == 1, "a request is never sent twice by the client itself"
 
 
+async def test_a_question_whose_connection_is_dropped_is_not_repeated_unasked():
+    async with peer(hang_up) as (url, seen), open_egress(Guard(LOOPBACK), "test") as egress:
+        with pytest.raises(Lost):
+            await egress.ask(HttpRequest(method="GET", url=url), timeout_ms=2_000, cap=100)
+    assert len(seen) == 1
+
+
 @WAYS
 async def test_a_server_that_never_answers_may_have_taken_it(how):
     async with peer(hang) as (url, _):

@@ -205,10 +205,10 @@ async def get_subscription(request: Request) -> Response:
 
 
 async def remove_subscription(request: Request) -> Response:
+    """204 also when it was deleted before: Zapier and its kin delete again, and show a 404 to people as an error."""
     services, caller = await entered(request)
     subscription_id = request.path_params["id"]
-    if not await services.database.write(delete_subscription, subscription_id, caller.owner, services.clock()):
-        raise Problem("not_found", f"there is no subscription {subscription_id}")
+    await services.database.write(delete_subscription, subscription_id, caller.owner, services.clock())
     return Response(status_code=204)
 
 

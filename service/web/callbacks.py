@@ -19,7 +19,7 @@ TOKEN_MOST = 512
 
 async def receive(request: Request) -> Response:
     """200 once it is on disk, for duplicates and late ones too; 404 with nothing to learn from it for all that is
-    forged, expired or another's; 413 when it is too long; 5xx when the fault is ours, so that it is sent again."""
+    forged, expired, another's or too long; 5xx when the fault is ours, so that it is sent again."""
     services: Services = request.app.state.services
     gateway = services.gateways.get(request.path_params["gateway"])
     token = request.path_params["token"]
@@ -30,7 +30,7 @@ async def receive(request: Request) -> Response:
         body = await read_body(request, services.settings.callbacks.body_limit)
         headers = {name.lower(): value for name, value in request.headers.items()}
         await services.tasks.receive_callback(gateway, token, headers, body)
-    except Forged as error:
+    except (Forged, Problem) as error:
         log.warning("callback.refused gateway=%s reason=%s", request.path_params["gateway"][:64], error)
         raise Problem("not_found", "not found") from None
     return json_answer({"received": True})
