@@ -1,5 +1,6 @@
 """Every rule of persistence, once: rows as values, and the steps that transactions are made of."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -158,7 +159,7 @@ def claim_tasks(name: str, /, **params: Any) -> Transaction[list[Task]]:
 
 
 def insert_callback(callback: Callback) -> Transaction[None]:
-    yield run("insert_callback", **_columns(callback))
+    yield run("insert_callback", **_columns(callback) | {"digest": _digest(callback.body)})
 
 
 def callback_bodies(task_id: str) -> Transaction[list[str]]:
@@ -167,7 +168,8 @@ def callback_bodies(task_id: str) -> Transaction[list[str]]:
 
 
 def callback_seen(task_id: str, body: str) -> Transaction[bool]:
-    return bool((yield run("callback_seen", task_id=task_id, body=body)))
+    """Whether the same bytes have come before."""
+    return bool((yield run("callback_seen", task_id=task_id, digest=_digest(body))))
 
 
 # --- events, subscriptions, deliveries
@@ -320,6 +322,10 @@ class Reads:
 
 
 # --- rows as values, values as rows
+
+
+def _digest(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()
 
 
 def _columns(value: Any) -> Json:

@@ -191,17 +191,19 @@ RETURNING *;
 UPDATE tasks SET result = :result, looked_at = :now WHERE id = :id AND status = 'succeeded' RETURNING id;
 
 -- name: insert_callback
-INSERT INTO callbacks (id, task_id, received_at, outcome, body) VALUES (:id, :task_id, :received_at, :outcome, :body);
+INSERT INTO callbacks (id, task_id, received_at, outcome, body, digest)
+VALUES (:id, :task_id, :received_at, :outcome, :body, :digest);
 
 -- name: callback_bodies
 SELECT body FROM callbacks WHERE task_id = :task_id ORDER BY id;
 
 -- name: callback_seen
 -- The same bytes again: a gateway's repetition.
-SELECT id FROM callbacks WHERE task_id = :task_id AND body = :body LIMIT 1;
+SELECT id FROM callbacks WHERE task_id = :task_id AND digest = :digest LIMIT 1;
 
 -- name: callbacks_page
-SELECT * FROM callbacks WHERE task_id = :task_id AND id < :before ORDER BY id DESC LIMIT :limit;
+SELECT id, task_id, received_at, outcome, body FROM callbacks
+WHERE task_id = :task_id AND id < :before ORDER BY id DESC LIMIT :limit;
 
 -- name: recent_durations
 -- How long tasks of this kind took of late, from accepted to finished.
