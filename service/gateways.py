@@ -22,7 +22,7 @@ from service.clock import SECOND, Clock
 from service.dialects import DIALECTS
 from service.dialects.shape import Dialect, Route, Surface
 from service.egress import Egress, Lost, NotSent
-from service.errors import Problem, SettingsError, invalid
+from service.errors import BUSY, Problem, SettingsError, invalid
 from service.guard import origin_of, read_target
 from service.model import Snapshot, Task, VideoRequest
 from service.settings import GatewaySettings, SignatureSettings
@@ -41,7 +41,6 @@ REFUSALS = frozenset(
         *("method_not_allowed", "too_large", "unsupported_media_type"),
     )
 )
-BUSY = frozenset(("rate_limited", "too_many_pending"))
 MOST_RETRY_AFTER = 3600 * SECOND
 
 

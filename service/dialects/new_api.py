@@ -40,18 +40,9 @@ PROBLEM_BY_WORD: Mapping[str, str] = {
     "insufficient_user_quota": "insufficient_credit",
     "model not allowed": "unsupported_model",
     "insufficient user quota": "insufficient_credit",
-    # ASSUME the words of OpenAI and of the new-api source: videos.txt puts errors behind HTTP 200 and lists none. A
-    # full gateway must be told from a refusal, and a failed upstream may have made the task all the same.
-    "insufficient_quota": "insufficient_credit",
-    "rate_limit_exceeded": "rate_limited",
-    "rate_limit_error": "rate_limited",
-    "too_many_requests": "rate_limited",
-    "invalid_api_key": "unauthorized",
-    "upstream_error": "upstream_failed",
-    "do_request_failed": "upstream_failed",
-    "bad_response_status_code": "upstream_failed",
-    "timeout": "upstream_failed",
 }
+# The same to write, where our word is not theirs.
+WORDS: Mapping[str, str] = {"insufficient_credit": "insufficient_user_quota"}
 
 
 def task_word(view: View) -> str:
@@ -108,11 +99,11 @@ def read_error(status: int, body: Any) -> Problem | None:
 
 
 def task_error(problem: Problem) -> Json:
-    return {"code": word_of(problem), "message": problem.message, "data": None}
+    return {"code": word_of(problem, WORDS), "message": problem.message, "data": None}
 
 
 def error_object(problem: Problem) -> Json:
-    return {"error": {"message": problem.message, "type": "new_api_error", "code": word_of(problem)}}
+    return {"error": {"message": problem.message, "type": "new_api_error", "code": word_of(problem, WORDS)}}
 
 
 def _unwrapped(body: Any) -> Json:

@@ -61,6 +61,10 @@ WORDS = {
     Status.EXPIRED: "failed",
 }
 
+# seedance2.txt "Failure response": the word of a task that "failed upstream". ASSUME that it means the same where a
+# request is answered with it, and that there is a task then as often as not.
+PROBLEM_BY_WORD = {"provider_error": "upstream_failed"}
+
 
 def read_create(body: Json) -> VideoRequest:
     """`metadata` is the caller's own and no parameters: it is kept as it stands, nulls and all."""
@@ -181,7 +185,7 @@ def _read(body: Any, seen: tuple[Status | None, str]) -> Snapshot:
 
 def read_error(status: int, body: Any) -> Problem | None:
     """ASSUME a real HTTP status or success: false, whichever comes (gateways.md F6)."""
-    return read_refusal(status, body, {})
+    return read_refusal(status, body, PROBLEM_BY_WORD)
 
 
 def write_error(problem: Problem) -> tuple[int, Json]:

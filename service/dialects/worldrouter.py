@@ -98,8 +98,9 @@ def write_error(problem: Problem) -> tuple[int, Json]:
     kind = "server_error" if status == 424 or status >= 500 else "invalid_request_error"
     body: Json = {"error": {"code": word, "message": problem.message, "type": kind}, "requestId": ""}
     if problem.code == "upstream_failed":
-        # "The body keeps the upstream error and upstream_status." ASSUME 502 where none is known.
-        body["upstream_status"] = problem.gateway_status or 502
+        # "The body keeps the upstream error and upstream_status." ASSUME 502 where none is known: 424 is worldrouter's
+        # own, not the provider's.
+        body["upstream_status"] = problem.gateway_status if problem.gateway_status not in (None, 424) else 502
     return status, body
 
 

@@ -29,7 +29,7 @@ from service.model import (
 from service.signing import new_secret, owner_secret
 from service.store.store import Callback, Window, add_subscription, delete_subscription
 from service.tasks import Order
-from service.web.answers import json_answer
+from service.web.answers import json_answer, problem_headers
 from service.web.native import read_submit
 from service.web.requests import WINDOW, idempotency_key, identify, read_choice, read_json, read_query, read_window
 from service.wire import Json, kind_of, loads
@@ -83,7 +83,7 @@ def _submitted(services: Services, task: Task, *, replayed: bool) -> Response:
         headers["idempotent-replayed"] = "true"
     if task.submission is Submission.REFUSED and task.error is not None:
         body = {"error": task.error.to_json(), "task": show(services, task)}
-        return json_answer(body, task.error.status, headers)
+        return json_answer(body, task.error.status, headers | problem_headers(task.error))
     if task.submission is Submission.UNKNOWN:
         headers["x-should-retry"] = "false"
     return json_answer(show(services, task), 201 if task.submission is Submission.ACCEPTED else 202, headers)
