@@ -47,9 +47,6 @@ CODES: Mapping[str, tuple[int, bool]] = MappingProxyType(
     }
 )
 
-# One too many just now: nothing was done, and the same request may be sent again.
-BUSY = frozenset(("rate_limited", "too_many_pending"))
-
 
 class SettingsError(Exception):
     """The settings cannot be used."""

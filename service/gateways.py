@@ -19,10 +19,11 @@ from typing import Any
 from urllib.parse import quote
 
 from service.clock import SECOND, Clock
+from service.costs import read_price
 from service.dialects import DIALECTS
 from service.dialects.shape import Dialect, Route, Surface
 from service.egress import Egress, Lost, NotSent
-from service.errors import BUSY, Problem, SettingsError, invalid
+from service.errors import Problem, SettingsError, invalid
 from service.guard import origin_of, read_target
 from service.model import Snapshot, Task, VideoRequest
 from service.settings import GatewaySettings, SignatureSettings
@@ -41,6 +42,7 @@ REFUSALS = frozenset(
         *("method_not_allowed", "too_large", "unsupported_media_type"),
     )
 )
+BUSY = frozenset(("rate_limited", "too_many_pending"))
 MOST_RETRY_AFTER = 3600 * SECOND
 
 
@@ -90,6 +92,7 @@ class Gateway:
         wanted = self.dialect.calls_back if settings.callbacks is None else settings.callbacks
         self.calls_back = wanted and callback_base is not None
         self.signature = _signature(name, settings.signature)
+        self.price = read_price(settings.price, f"gateways.{name}.price")
         self._callback_base = callback_base
         self._egress = egress
         self._clock = clock
@@ -208,7 +211,7 @@ class Gateway:
         snapshot = read(body)
         if snapshot.gateway_task_id not in (None, task_id):
             return Problem("gateway_error", f"{self.name} was asked about {task_id} and told of another task")
-        return replace(snapshot, video_url=self.located(snapshot.video_url))
+        return self.priced(replace(snapshot, video_url=self.located(snapshot.video_url)))
 
     def _judge_create(self, surface: Surface, answer: HttpAnswer) -> CreateOutcome:
         body = _json(answer)
@@ -222,7 +225,7 @@ class Gateway:
         snapshot = surface.read_receipt(body) if isinstance(body, dict) else None
         if snapshot is None or snapshot.gateway_task_id is None:
             return Unknown(_doubt(self.name, f"it answered HTTP {answer.status} without a task id"))
-        return Accepted(snapshot)
+        return Accepted(self.priced(snapshot))
 
     def _problem(self, answer: HttpAnswer, body: Any) -> Problem | None:
         problem = self.dialect.read_error(answer.status, body)
@@ -236,6 +239,12 @@ class Gateway:
     def located(self, url: str | None) -> str | None:
         """A result URL may be relative to the gateway (videos.txt: "Has the form /v1/videos/{task_id}/content")."""
         return self.base_url + url if url is not None and url.startswith("/") else url
+
+    def priced(self, snapshot: Snapshot) -> Snapshot:
+        """With what it says of the cost, in money, where the settings name a price."""
+        if self.price is None:
+            return snapshot
+        return replace(snapshot, cost=self.price.cost(snapshot, refunds=self.dialect.refunds))
 
     def _request(self, route: Route, task_id: str = "", body: bytes = b"") -> HttpRequest:
         headers = {"accept": "application/json"}

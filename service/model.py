@@ -111,7 +111,8 @@ class Snapshot:
     """What a gateway says about a task now, by receipt, by callback or when asked.
 
     status: None when the gateway's `word` is unknown to us. progress: 0 to 100. details: what the gateway says of the
-    result (duration, resolution, ratio, seed …). usage, credits: as the gateway counts. error: why it failed.
+    result (duration, resolution, ratio, seed …). usage: as the gateway counts. cost: in money (costs.py), where the
+    settings name a price. error: why it failed.
     """
 
     status: Status | None
@@ -123,6 +124,7 @@ class Snapshot:
     error: Problem | None = None
     usage: Json = field(default_factory=dict)
     details: Json = field(default_factory=dict)
+    cost: Json | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -183,6 +183,30 @@ class SignatureSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PriceSettings:
+    """What this gateway charges: so tasks have a `cost`, and owners can have a budget."""
+
+    unit: str = setting(
+        MISSING,
+        "What is counted: usage tokens, new-api quota, seedance2 credits, seconds of the result, or tasks.",
+        choices=("tokens", "quota", "credits", "seconds", "tasks"),
+    )
+    amount: str = setting(MISSING, 'What that costs, a decimal in quotes, such as "1.00".')
+    currency: str = setting(MISSING, "In which currency, such as USD.")
+    per: int = setting(1, "For how many units the amount is.", low=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerSettings:
+    """The limits of one owner; `[owners."*"]` holds for whatever an owner's own table does not say."""
+
+    pending: int | None = setting(None, "How many tasks may be under way at once; more are answered 429.", low=0)
+    budget: str | None = setting(
+        None, 'What the tasks of a calendar month (UTC) may cost, such as "100.00 USD"; then creates are answered 402.'
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
     """One gateway; the table's name is its name here and in the paths of the compatible API."""
 
@@ -201,6 +225,7 @@ class GatewaySettings:
         choices=("verify", "trust"),
     )
     signature: SignatureSettings | None = setting(None, "")
+    price: PriceSettings | None = setting(None, "")
     min_interval: Span | None = setting(
         None, "Never ask about one task more often than this; by default what its documentation asks for.", low=1
     )
@@ -230,6 +255,7 @@ class Settings:
     content: ContentSettings = field(default_factory=ContentSettings)
     archive: ArchiveSettings = field(default_factory=ArchiveSettings)
     egress: EgressSettings = field(default_factory=EgressSettings)
+    owners: Mapping[str, OwnerSettings] = field(default_factory=dict)
     gateways: Mapping[str, GatewaySettings] = field(default_factory=dict)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
-from service.settings import UNITS, GatewaySettings, Settings, Span
+from service.settings import UNITS, GatewaySettings, OwnerSettings, Settings, Span
 
 HEAD = """# Settings
 
@@ -18,6 +18,8 @@ Spans are written `"500ms"`, `"15s"`, `"10m"`, `"2h"`, `"3d"`.
 
 This page is made by `reelhook settings`.
 """
+
+BY_NAME = (GatewaySettings, OwnerSettings)
 
 
 def page() -> str:
@@ -39,7 +41,7 @@ def _tables(kind: type[Any], where: str) -> Iterator[str]:
         if table is None:
             yield f"| `{item.name}` | {_default(item, hints[item.name])} | {_meaning(item)} |\n"
         else:
-            inner.append((table, at + ".NAME" if table is GatewaySettings else at))
+            inner.append((table, at + ".NAME" if table in BY_NAME else at))
     for table, at in inner:
         yield from _tables(table, at)
 

@@ -7,11 +7,13 @@ however many processes, changes nothing.
 
 from dataclasses import dataclass, field
 
+from service.costs import charged
 from service.errors import Problem
 from service.events import Publisher
 from service.model import Snapshot, Status, Submission, Task
 from service.store.statements import Transaction
 from service.store.store import Dispatch, error_text, find_task, step
+from service.usage import book
 from service.wire import Json, dump_text
 
 
@@ -53,7 +55,9 @@ def settle(task_id: str, end: End, publisher: Publisher, now: int) -> Transactio
     )
     if settled is None:
         return None
-    return Settled(settled, (yield from publisher.publish(settled, f"task.{end.status}", now)))
+    dispatches = yield from publisher.publish(settled, f"task.{end.status}", now)
+    yield from book(task.result, settled, ended=True)
+    return Settled(settled, dispatches)
 
 
 def conclude(task_id: str, end: End, publisher: Publisher, now: int, *, archiving: bool) -> Transaction[Settled | None]:
@@ -97,8 +101,9 @@ def merged(task: Task, snapshot: Snapshot | None) -> Json:
     news: Json = {
         "video_url": snapshot.video_url,
         "last_frame_url": snapshot.last_frame_url,
-        "usage": snapshot.usage or None,
+        "usage": (task.result.get("usage", {}) | snapshot.usage) or None,
         "details": snapshot.details or None,
+        "cost": charged(task.result.get("cost"), snapshot.cost),
     }
     return task.result | {name: value for name, value in news.items() if value is not None}
 

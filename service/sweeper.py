@@ -20,6 +20,7 @@ from service.settling import End, end_of, merged, moved, progressed
 from service.store.statements import Database, Transaction
 from service.store.store import Dispatch, Reads, claim_tasks, give_back, step
 from service.tasks import Tasks
+from service.usage import book
 from service.wire import dump_text
 
 log = logging.getLogger("reelhook.sweeper")
@@ -265,9 +266,13 @@ class Sweeper:
             next_at=next_at,
             hinted_next_at=hinted_next_at,
         )
-        if noted is None or noted.running_at is None or task.status is Status.RUNNING:
+        if noted is None:
             return []
-        return (yield from self._publisher.publish(noted, "task.running", now))
+        dispatches: list[Dispatch] = []
+        if noted.running_at is not None and task.status is not Status.RUNNING:
+            dispatches = yield from self._publisher.publish(noted, "task.running", now)
+        yield from book(task.result, noted, ended=False)
+        return dispatches
 
     async def _end(self, task_id: str, end: End) -> None:
         await self._tasks.end(task_id, end)

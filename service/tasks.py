@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.clock import Clock
 from service.dialects.shape import Surface
@@ -17,6 +17,7 @@ from service.errors import Problem
 from service.events import Publisher
 from service.gateways import Accepted, Busy, CreateOutcome, Gateway, Refused, Unknown, Unsent, surface_of
 from service.hearing import Hearing
+from service.limits import TRY_AGAIN_MS, Limits
 from service.model import (
     TERMINAL_EVENTS,
     Snapshot,
@@ -40,7 +41,6 @@ from service.store.store import (
     Reads,
     Replay,
     find_task,
-    insert_task,
     renew_create,
     step,
 )
@@ -90,6 +90,7 @@ class Tasks:
         tokens: CallbackTokens,
         publisher: Publisher,
         settings: Settings,
+        limits: Limits,
         clock: Clock,
         chance: Callable[[], float],
         hand_over: Callable[[list[Dispatch]], None],
@@ -102,6 +103,7 @@ class Tasks:
         self._tokens = tokens
         self._publisher = publisher
         self._settings = settings
+        self._limits = limits
         self._clock = clock
         self._hearing = Hearing(publisher, settings, chance)
         self._hand_over = hand_over
@@ -112,8 +114,9 @@ class Tasks:
     async def submit(self, order: Order, *, wait_ms: int | None) -> Submitted:
         """Store the task and send its create; the task as it stands when the gateway has answered, or after wait_ms.
 
-        Raises Problem when the request cannot be what the gateway takes, before anything is stored. A gateway's own
-        refusal does not raise: it is the task's error. The create outlives a caller who goes away.
+        Raises Problem, and nothing is stored, when the request cannot be what the gateway takes or the owner has
+        reached his limits. A gateway's own refusal does not raise: it is the task's error. The create outlives a
+        caller who goes away.
         """
         order.gateway.check(order.request, order.surface)
         if order.request.webhook_url is not None:
@@ -133,7 +136,7 @@ class Tasks:
         self, order: Order, task: Task, key: IdempotencyKey | None
     ) -> "Replay | asyncio.Task[Task]":
         """In one go: a caller who goes away between the two must not leave a stored task that nobody sends."""
-        replay = await self._database.write(insert_task, task, key, _one_shot(order, task))
+        replay = await self._database.write(self._limits.store, task, key, _one_shot(order, task))
         if replay is not None:
             return replay
         log.info("task.stored task=%s gateway=%s owner=%s", task.id, task.gateway, task.owner)
@@ -248,7 +251,9 @@ class Tasks:
             case Refused(problem):
                 return await self._database.write(self._hearing.refuse, task, problem, now)
             case Busy(problem) | Unsent(problem) if task.when_full == "refuse":
-                return await self._database.write(self._hearing.refuse, task, problem, now)
+                # the caller will try again: he is told when, also where the gateway did not say (gateways.md F8.9)
+                told = replace(problem, retry_after_ms=problem.retry_after_ms or TRY_AGAIN_MS)
+                return await self._database.write(self._hearing.refuse, task, told, now)
             case Busy(problem) | Unsent(problem):
                 return await self._database.write(self._hearing.postpone, task, problem, now)
             case Unknown(problem):
@@ -328,7 +333,8 @@ class Tasks:
         if snapshot.status is not Status.CANCELLED:
             await self._look_soon(task, gateway)
             raise Problem("not_cancellable", f"the gateway says {snapshot.word or 'nothing of a cancellation'}")
-        end = End(status=Status.CANCELLED, by="cancel", error=Problem("cancelled", "cancelled by the caller"))
+        error = Problem("cancelled", "cancelled by the caller")
+        end = End(status=Status.CANCELLED, by="cancel", error=error, snapshot=snapshot)
         cancelled = await self.end(task.id, end)
         if cancelled is not None:
             return cancelled

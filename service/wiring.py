@@ -21,6 +21,7 @@ from service.events import Publisher
 from service.gateways import Gateway, open_gateways
 from service.guard import Guard
 from service.keys import Keys
+from service.limits import Limits
 from service.links import Links
 from service.pace import Pace
 from service.settings import Settings
@@ -95,6 +96,7 @@ async def open_services(
             tokens=tokens,
             publisher=publisher,
             settings=settings,
+            limits=Limits(settings),
             clock=clock,
             chance=chance,
             hand_over=deliveries.accept,

@@ -21,7 +21,7 @@ from service.dialects.ark_task import read_ark_task
 from service.dialects.refusals import read_refusal, word_of
 from service.errors import Problem
 from service.model import Snapshot, Status, View
-from service.wire import Json, pick
+from service.wire import Json, count_or_none, pick
 
 # easyrouter.txt "Status Enum"; videos.txt "Task status". Cancelled and expired have no word of their own.
 TASK_WORDS: Mapping[Status, str] = {
@@ -65,7 +65,7 @@ def read_task(body: Json) -> Snapshot:
     message, code = reason or pick(raw, ("error", "message")), pick(raw, ("error", "code"))
     signs = (raw.get("status"), (reason or "").partition(":")[0])
     status, error = read_failure(seen, message, code, signs=signs)
-    quota = task.get("quota")
+    quota = count_or_none(task.get("quota"))
     inner = read_ark_task(raw)
     return replace(
         inner,
@@ -75,7 +75,7 @@ def read_task(body: Json) -> Snapshot:
         progress=read_progress(task.get("progress")),
         video_url=_read_url(task, raw) if status is Status.SUCCEEDED else None,
         error=error,
-        usage=inner.usage | ({"quota": quota} if isinstance(quota, int) else {}),
+        usage=inner.usage | ({} if quota is None else {"quota": quota}),
     )
 
 

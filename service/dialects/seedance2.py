@@ -29,7 +29,7 @@ from service.dialects.refusals import read_refusal, word_of
 from service.dialects.shape import Dialect, Route, Surface
 from service.errors import Problem, invalid
 from service.model import Media, Snapshot, Status, VideoRequest, View
-from service.wire import Json, kind_of, pick
+from service.wire import Json, count_or_none, kind_of, pick
 
 CREATE_PATH = "/api/open/v1/video/generations"
 CALLBACK = ("webhookUrl",)
@@ -170,7 +170,7 @@ def read_callback(body: Json) -> Snapshot:
 def _read(body: Any, seen: tuple[Status | None, str]) -> Snapshot:
     status, error = read_failure(seen[0], pick(body, ("error", "message")), pick(body, ("error", "code")))
     body = object_or_empty(body)
-    credits_charged = body.get("creditsCharged")
+    credits_charged = count_or_none(body.get("creditsCharged"))
     details = {"duration": body.get("duration"), "ratio": body.get("aspectRatio")}
     return Snapshot(
         status=status,
@@ -178,7 +178,7 @@ def _read(body: Any, seen: tuple[Status | None, str]) -> Snapshot:
         gateway_task_id=text_or_none(body.get("requestId")),
         video_url=text_or_none(pick(body, ("output", "url"))) if status is Status.SUCCEEDED else None,
         error=error,
-        usage={"creditsCharged": credits_charged} if isinstance(credits_charged, int) else {},
+        usage={} if credits_charged is None else {"creditsCharged": credits_charged},
         details={name: value for name, value in details.items() if value is not None},
     )
 
@@ -226,4 +226,7 @@ DIALECT = Dialect(
     write_callback=write_task,
     read_error=read_error,
     write_error=write_error,
+    # "creditsCharged is calculated when the task is accepted", and nothing is said about a task that fails or is
+    # cancelled. ASSUME that it stays charged: what nobody promises is not counted as given back.
+    refunds=False,
 )

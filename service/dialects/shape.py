@@ -67,6 +67,8 @@ class Dialect:
     calls_back: whether the documentation describes a callback; callback_per_status: at each change, not only at the
     end. min_interval_ms: never ask about one task more often. result_needs_key: whether the result is downloaded with
     the key of the gateway. read_error: None when the answer is no error. write_error: HTTP status and body.
+    refunds: whether a task that ended without a video costs nothing, as easyrouter.txt 5.4 and cubicspaces.txt "Failure
+    Refund" say; ASSUME the same where nothing is said.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Dialect:
     callback_per_status: bool = False
     min_interval_ms: int = 1_000
     result_needs_key: bool = False
+    refunds: bool = True
 
     def surface(self, name: str) -> Surface:
         return next(surface for surface in self.surfaces if surface.name == name)

@@ -9,14 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.dialects import DIALECTS
-from service.errors import BUSY, Problem
+from service.errors import Problem
 from service.wire import Json, dumps
 
 log = logging.getLogger("reelhook.web")
 
 WriteError = Callable[[Problem], tuple[int, Json]]
-
-USUAL_WAIT_MS = 5_000  # before one more try, where nobody knows better
 
 _CODES_BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 400: "invalid_request"}
 
@@ -32,14 +30,10 @@ def problem_answer(problem: Problem, write_error: WriteError) -> Response:
 
 
 def problem_headers(problem: Problem) -> dict[str, str]:
-    """What a Problem says in headers. x-should-retry is obeyed by the official SDKs of this field; a caller who is one
-    too many is always told when to come again, also where the gateway did not say."""
+    """What a Problem says in headers. x-should-retry is obeyed by the official SDKs of this field."""
     headers = {}
-    wait_ms = problem.retry_after_ms
-    if wait_ms is None and problem.code in BUSY:
-        wait_ms = USUAL_WAIT_MS
-    if wait_ms is not None:
-        headers["retry-after"] = str(max(1, -(-wait_ms // 1000)))
+    if problem.retry_after_ms is not None:
+        headers["retry-after"] = str(max(1, -(-problem.retry_after_ms // 1000)))
     if problem.code == "outcome_unknown":
         headers["x-should-retry"] = "false"
     if problem.code == "unauthorized":

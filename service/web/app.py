@@ -11,7 +11,7 @@ from starlette.routing import Mount, Route
 from service import __version__
 from service.dialects import DIALECTS
 from service.settings import Settings
-from service.web import api, callbacks, content
+from service.web import api, callbacks, content, usage
 from service.web.answers import exception_answers, json_answer
 from service.web.compat import HubEngine, gateway_routes
 from service.wiring import Services
@@ -33,6 +33,7 @@ def create_app(settings: Settings, open_services: OpenServices) -> Starlette:
         routes=[
             Route("/health", health, methods=["GET"]),
             *api.ROUTES,
+            *usage.ROUTES,
             *callbacks.ROUTES,
             *content.ROUTES,
             *(mount(name, dialect) for name, dialect in dialects.items() if dialect in DIALECTS),
