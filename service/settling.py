@@ -69,7 +69,10 @@ def conclude(task_id: str, end: End, publisher: Publisher, now: int, *, archivin
         return None
     result = merged(task, end.snapshot) | {"ends_by": end.by, "announced_at": now}
     waiting = yield from step("await_archive", id=task_id, result=dump_text(result), now=now)
-    return Settled(waiting, []) if waiting is not None else None
+    if waiting is None:
+        return None
+    yield from book(task.result, waiting, ended=False)
+    return Settled(waiting, [])
 
 
 def end_of(task: Task, snapshot: Snapshot, by: str, now: int, result_grace_ms: int) -> End | None:

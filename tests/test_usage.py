@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.settings import OwnerSettings, PriceSettings
+from service.settings import ArchiveSettings, OwnerSettings, PriceSettings
 from service.wire import loads
 from tests.hub import GATEWAY, SANDBOX, SETTINGS, hub, smallest
 from tests.servers import Sink
@@ -140,6 +140,14 @@ async def test_a_bad_question_is_refused_by_name(hub_without_worker, query, fiel
 async def test_usage_wants_a_key(hub_without_worker):
     answer = await hub_without_worker.http.get("/v1/usage", headers={"authorization": ""})
     assert answer.status_code == 401
+
+
+async def test_a_result_that_is_archived_first_is_charged_once(tmp_path):
+    settings = replace(SETTINGS, archive=ArchiveSettings(directory=str(tmp_path / "archive")))
+    async with priced_hub(tmp_path, settings=settings) as it:
+        ended = await it.ended(await it.submit())
+        [sums] = (await used(it))["data"]
+        assert (sums["succeeded"], sums["costs"][0]["amount"], ended["cost"]["amount"]) == (1, "1.63625", "1.63625")
 
 
 # --- limits of owners

@@ -50,5 +50,5 @@ ON CONFLICT (owner) DO UPDATE SET taken_at = excluded.taken_at;
 -- name: count_pending
 -- No further than the limit.
 SELECT COUNT(*) AS pending FROM (
-    SELECT id FROM tasks WHERE owner = :owner AND next_at IS NOT NULL LIMIT :most
+    SELECT 1 AS one FROM tasks WHERE owner = :owner AND next_at IS NOT NULL LIMIT :most
 ) counted;
