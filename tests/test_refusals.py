@@ -45,6 +45,7 @@ async def test_a_fault_behind_http_200_is_a_doubt(tmp_path, code):
     """F5 "Errors", and promise 1."""
     answer, asked = await submitted(tmp_path, "videos", 200, {"error": {"message": "no", "type": "x", "code": code}})
     assert (answer.status_code, answer.json()["submission"], asked) == (202, "unknown", 1)
+    assert answer.headers["x-should-retry"] == "false"
 
 
 async def test_a_full_gateway_behind_http_200_keeps_the_task_waiting(tmp_path):

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from service.clock import DAY
-from service.errors import Problem, invalid
+from service.errors import invalid
 from service.usage import GROUPS, MOST_ROWS, Totals, read_totals
 from service.web.answers import json_answer
 from service.web.api import entered
@@ -27,7 +27,7 @@ async def show_usage(request: Request) -> Response:
     groups = read_groups(query)
     found = await read_totals(services.database, caller.owner, _number(first), _number(last) + 1, groups)
     if found is None:
-        raise Problem("invalid_request", f"group_by: makes more than {MOST_ROWS} rows; ask for fewer days or groups")
+        raise invalid("group_by", f"makes more than {MOST_ROWS} rows; ask for fewer days or groups")
     shown = [show_totals(totals) for totals in found]
     return json_answer({"from": first.isoformat(), "to": last.isoformat(), "group_by": groups, "data": shown})
 

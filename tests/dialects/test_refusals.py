@@ -192,6 +192,23 @@ def test_f6_seedance2_answers_in_its_envelope() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("invalid_request", 400),
+        ("insufficient_credit", 402),
+        ("forbidden", 403),
+        ("not_found", 404),
+        ("too_many_pending", 429),
+        ("outcome_unknown", 504),
+    ],
+)
+def test_f6_seedance2_answers_with_real_statuses(code: str, status: int) -> None:
+    """F6 "Errors … HTTP statuses ?": ASSUME the usual ones."""
+    written, body = DIALECTS["seedance2"].write_error(Problem(code, "no"))
+    assert (written, body) == (status, {"success": False, "error": {"code": code, "message": "no"}})
+
+
 def test_f6_success_false_is_a_refusal_whatever_the_http_status() -> None:
     """F6 "Errors": by HTTP >= 400 or success === false."""
     body = {"success": False, "error": {"code": "unauthorized", "message": "Invalid API key"}}

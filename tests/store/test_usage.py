@@ -12,11 +12,11 @@ from service.limits import Limits, month_of
 from service.model import Status, Task
 from service.settings import OwnerSettings, Settings
 from service.store.sqlite import SqliteDatabase
-from service.store.statements import Database
+from service.store.statements import Database, Params
 from service.store.store import IdempotencyKey, Reads, Replay, Window
-from service.usage import GROUPS, book, read_totals
+from service.usage import COUNTS, GROUPS, MOST_ROWS, book, read_totals
 from service.wire import Json
-from tests.store.given import NOW, a_subscription, a_task, accepted_task, settled_task, sql, stored_task
+from tests.store.given import NOW, a_subscription, a_task, accepted_task, each, settled_task, sql, stored_task
 
 TODAY = NOW // DAY
 KEY = IdempotencyKey(key="order-7", fingerprint="abc")
@@ -81,15 +81,26 @@ async def test_sums_are_told_apart_by_what_is_asked_for(
         task = a_task(owner=owner, gateway=gateway, status=Status.FAILED)
         await database.write(book, {}, with_cost(task, usd("0.10")), ended=True)
     found = await sums(database, None, groups)
-    assert sum(each["tasks"] for each in found) == 3
+    assert sum(one["tasks"] for one in found) == 3
     if keys is not None:
-        assert [{name: each[name] for name in groups} for each in found] == keys
+        assert [{name: one[name] for name in groups} for one in found] == keys
 
 
 async def test_an_owner_sees_his_own_sums_only(database: Database) -> None:
     await database.write(book, {}, with_cost(a_task(owner="bob", status=Status.FAILED), usd("1.00")), ended=True)
     assert [await sums(database, owner) for owner in ("ann", "bo", "")] == [[], [], []]
     assert len(await sums(database, "bob")) == len(await sums(database, None)) == 1
+
+
+async def test_more_sums_than_anybody_reads_are_not_read(database: Database) -> None:
+    zeros = dict.fromkeys((*COUNTS, "cost", "refunded"), 0)
+    rows: list[Params] = [
+        {"owner": f"owner-{number}", "day": TODAY, "gateway": "north", "model": "m", "currency": ""} | zeros
+        for number in range(MOST_ROWS + 1)
+    ]
+    await database.write(each, "add_usage", rows)
+    assert await read_totals(database, None, TODAY, TODAY + 1, ("owner",)) is None
+    assert len(await sums(database, None, ("gateway",))) == 1
 
 
 async def test_a_month_is_that_of_the_calendar() -> None:
