@@ -36,6 +36,7 @@ ANSWER_CAP = 4 * 2**20
 
 # A gateway that answers a create with one of these has read it and said no. 408, 409, 424, 425 and 5xx say nothing of
 # the kind: worldrouter.txt calls 424 "the upstream video provider failed or timed out", and it may have made the task.
+# What an error behind HTTP 200 is, dialects/refusals.py decides.
 REFUSALS = frozenset(
     (
         *("invalid_request", "unsupported_model", "unauthorized", "insufficient_credit", "forbidden", "not_found"),

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.costs import MOST_MICROS, Price, amount_text, charged, micros_of, read_money, read_price, write_cost
+from service.costs import MOST_MICROS, UNITS, Price, amount_text, charged, micros_of, read_money, read_price, write_cost
 from service.errors import SettingsError
 from service.model import Snapshot, Status
 from service.settings import PriceSettings
+from tests.dialects.given import ANY_JSON, ANY_OBJECT
 
 QUOTA = Price(unit="quota", per=500_000, amount=Decimal("1.00"), currency="USD")
 
@@ -71,6 +72,16 @@ def test_a_price_of_fractions_is_rounded_to_millionths_once():
 @pytest.mark.parametrize("odd", [None, True, "40", -1, 0.5, 10**13, 1e300, [], {}])
 def test_an_odd_count_is_no_count(odd):
     assert QUOTA.cost(said(usage={"quota": odd}), refunds=True) is None
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@given(usage=ANY_OBJECT, details=ANY_OBJECT, count=ANY_JSON)
+def test_whatever_a_gateway_says_of_its_count_is_a_cost_or_none(unit, usage, details, count):
+    for name in ("total_tokens", "quota", "creditsCharged", "duration"):
+        usage, details = usage | {name: count}, details | {name: count}
+    price = Price(unit=unit, per=7, amount=Decimal("0.3"), currency="USD")
+    found = price.cost(said(usage=usage, details=details), refunds=True)
+    assert found is None or 0 <= micros_of(found["amount"]) <= MOST_MICROS
 
 
 def test_a_cost_beyond_all_reason_is_none():
