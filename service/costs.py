@@ -6,7 +6,7 @@ was held for it before and has been given back.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
@@ -60,11 +60,11 @@ class Price:
     amount: Decimal
     currency: str
 
-    def cost(self, snapshot: Snapshot, *, refunds: bool) -> Json | None:
-        """What a snapshot says of the cost; None when it says nothing. refunds: what fails is given back whole."""
+    def cost(self, snapshot: Snapshot) -> Json | None:
+        """What a snapshot says of the cost; None when it says nothing."""
         count = UNITS[self.unit](snapshot)
         micros = None if count is None else self._micros(count)
-        if refunds and snapshot.status in WITHOUT_VIDEO:
+        if snapshot.refunded:
             return write_cost(0, self.currency, micros or 0)
         return None if micros is None else write_cost(micros, self.currency, 0)
 
@@ -72,6 +72,13 @@ class Price:
         exact = count * self.amount * MICROS / self.per
         micros = int(exact.to_integral_value(ROUND_HALF_EVEN))
         return micros if micros <= MOST_MICROS else None
+
+
+def reckoned(snapshot: Snapshot, price: Price | None, *, refunds: bool) -> Snapshot:
+    """A snapshot with what it says of the cost, and whether all of it is given back. refunds: so the gateway does with
+    what ends without a video."""
+    snapshot = replace(snapshot, refunded=refunds and snapshot.status in WITHOUT_VIDEO)
+    return replace(snapshot, cost=price.cost(snapshot)) if price else snapshot
 
 
 def charged(before: Json | None, now: Json | None) -> Json | None:

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from service.clock import SECOND, Clock
-from service.costs import read_price
+from service.costs import read_price, reckoned
 from service.dialects import DIALECTS
 from service.dialects.shape import Dialect, Route, Surface
 from service.egress import Egress, Lost, NotSent
@@ -212,7 +212,7 @@ class Gateway:
         snapshot = read(body)
         if snapshot.gateway_task_id not in (None, task_id):
             return Problem("gateway_error", f"{self.name} was asked about {task_id} and told of another task")
-        return self.priced(replace(snapshot, video_url=self.located(snapshot.video_url)))
+        return self.reckoned(replace(snapshot, video_url=self.located(snapshot.video_url)))
 
     def _judge_create(self, surface: Surface, answer: HttpAnswer) -> CreateOutcome:
         body = _json(answer)
@@ -226,7 +226,7 @@ class Gateway:
         snapshot = surface.read_receipt(body) if isinstance(body, dict) else None
         if snapshot is None or snapshot.gateway_task_id is None:
             return Unknown(_doubt(self.name, f"it answered HTTP {answer.status} without a task id"))
-        return Accepted(self.priced(snapshot))
+        return Accepted(self.reckoned(snapshot))
 
     def _problem(self, answer: HttpAnswer, body: Any) -> Problem | None:
         problem = self.dialect.read_error(answer.status, body)
@@ -241,11 +241,9 @@ class Gateway:
         """A result URL may be relative to the gateway (videos.txt: "Has the form /v1/videos/{task_id}/content")."""
         return self.base_url + url if url is not None and url.startswith("/") else url
 
-    def priced(self, snapshot: Snapshot) -> Snapshot:
-        """With what it says of the cost, in money, where the settings name a price."""
-        if self.price is None:
-            return snapshot
-        return replace(snapshot, cost=self.price.cost(snapshot, refunds=self.dialect.refunds))
+    def reckoned(self, snapshot: Snapshot) -> Snapshot:
+        """With what it says of the cost, in money where the settings name a price."""
+        return reckoned(snapshot, self.price, refunds=self.dialect.refunds)
 
     def _request(self, route: Route, task_id: str = "", body: bytes = b"") -> HttpRequest:
         headers = {"accept": "application/json"}

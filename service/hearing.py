@@ -188,4 +188,4 @@ def _read_callback(gateway: Gateway, body: bytes) -> Snapshot:
         snapshot = gateway.dialect.read_callback(read_object(body))
     except Problem:
         return Snapshot(status=None)
-    return gateway.priced(replace(snapshot, video_url=gateway.located(snapshot.video_url)))
+    return gateway.reckoned(replace(snapshot, video_url=gateway.located(snapshot.video_url)))

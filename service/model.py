@@ -112,7 +112,7 @@ class Snapshot:
 
     status: None when the gateway's `word` is unknown to us. progress: 0 to 100. details: what the gateway says of the
     result (duration, resolution, ratio, seed …). usage: as the gateway counts. cost: in money (costs.py), where the
-    settings name a price. error: why it failed.
+    settings name a price. refunded: nothing of it is charged in the end. error: why it failed.
     """
 
     status: Status | None
@@ -125,6 +125,7 @@ class Snapshot:
     usage: Json = field(default_factory=dict)
     details: Json = field(default_factory=dict)
     cost: Json | None = None
+    refunded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

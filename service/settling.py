@@ -107,6 +107,7 @@ def merged(task: Task, snapshot: Snapshot | None) -> Json:
         "usage": (task.result.get("usage", {}) | snapshot.usage) or None,
         "details": snapshot.details or None,
         "cost": charged(task.result.get("cost"), snapshot.cost),
+        "refunded": snapshot.refunded or None,
     }
     return task.result | {name: value for name, value in news.items() if value is not None}
 

@@ -86,7 +86,8 @@ def _folded(rows: Iterable[Row], groups: Sequence[str]) -> list[Totals]:
 
 
 def _counts(task: Task) -> dict[str, int]:
-    usage = task.result.get("usage") or {}
+    """One more that ended so, and what it is charged with: what is given back has not been used."""
+    usage = {} if task.result.get("refunded") else task.result.get("usage") or {}
     return {
         "tasks": 1,
         task.status.value: 1,

@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.costs import MOST_MICROS, UNITS, Price, amount_text, charged, micros_of, read_money, read_price, write_cost
+from service.costs import (
+    MOST_MICROS,
+    UNITS,
+    Price,
+    amount_text,
+    charged,
+    micros_of,
+    read_money,
+    read_price,
+    reckoned,
+    write_cost,
+)
 from service.errors import SettingsError
 from service.model import Snapshot, Status
 from service.settings import PriceSettings
@@ -57,21 +68,21 @@ def test_an_amount_has_two_places_or_as_many_as_there_are(micros, text):
 def test_each_unit_is_counted_where_its_gateway_says_it(unit, snapshot, amount):
     """F2 usage.output_tokens, F3 data.quota and data.data.usage, F6 creditsCharged."""
     price = Price(unit=unit, per=1, amount=Decimal(1), currency="USD")
-    assert price.cost(snapshot, refunds=True) == cost(amount)
+    assert price.cost(snapshot) == cost(amount)
 
 
 def test_a_price_is_for_so_many_units():
-    assert QUOTA.cost(said(usage={"quota": 818_125}), refunds=True) == cost("1.63625")
+    assert QUOTA.cost(said(usage={"quota": 818_125})) == cost("1.63625")
 
 
 def test_a_price_of_fractions_is_rounded_to_millionths_once():
     price = Price(unit="tokens", per=3, amount=Decimal("0.0000077"), currency="USD")
-    assert price.cost(said(usage={"total_tokens": 100_000}), refunds=True) == cost("0.256667")
+    assert price.cost(said(usage={"total_tokens": 100_000})) == cost("0.256667")
 
 
 @pytest.mark.parametrize("odd", [None, True, "40", -1, 0.5, 10**13, 1e300, [], {}])
 def test_an_odd_count_is_no_count(odd):
-    assert QUOTA.cost(said(usage={"quota": odd}), refunds=True) is None
+    assert QUOTA.cost(said(usage={"quota": odd})) is None
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -80,26 +91,32 @@ def test_whatever_a_gateway_says_of_its_count_is_a_cost_or_none(unit, usage, det
     for name in ("total_tokens", "quota", "creditsCharged", "duration"):
         usage, details = usage | {name: count}, details | {name: count}
     price = Price(unit=unit, per=7, amount=Decimal("0.3"), currency="USD")
-    found = price.cost(said(usage=usage, details=details), refunds=True)
+    found = price.cost(said(usage=usage, details=details))
     assert found is None or 0 <= micros_of(found["amount"]) <= MOST_MICROS
 
 
 def test_a_cost_beyond_all_reason_is_none():
     price = Price(unit="quota", per=1, amount=Decimal(999_999_999), currency="USD")
     most = MOST_MICROS // 10**6 // 999_999_999
-    assert price.cost(said(usage={"quota": most}), refunds=True) is not None
-    assert price.cost(said(usage={"quota": most + 1}), refunds=True) is None
+    assert price.cost(said(usage={"quota": most})) is not None
+    assert price.cost(said(usage={"quota": most + 1})) is None
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED, Status.EXPIRED])
 def test_f3_what_ends_without_a_video_is_given_back_whole(status):
     """F3 "FAILURE -> pre-charge refunded automatically"; cubicspaces.txt "Failure Refund"."""
-    assert QUOTA.cost(said(status, usage={"quota": 500_000}), refunds=True) == cost("0.00", "1.00")
+    snapshot = reckoned(said(status, usage={"quota": 500_000}), QUOTA, refunds=True)
+    assert (snapshot.cost, snapshot.refunded) == (cost("0.00", "1.00"), True)
 
 
 def test_what_nobody_promises_to_give_back_stays_charged():
     price = Price(unit="credits", per=100, amount=Decimal(1), currency="USD")
-    assert price.cost(said(Status.FAILED, usage={"creditsCharged": 40}), refunds=False) == cost("0.40")
+    snapshot = reckoned(said(Status.FAILED, usage={"creditsCharged": 40}), price, refunds=False)
+    assert (snapshot.cost, snapshot.refunded) == (cost("0.40"), False)
+
+
+def test_what_succeeds_is_not_given_back():
+    assert not reckoned(said(usage={"quota": 1}), None, refunds=True).refunded
 
 
 def test_f4_the_unused_part_of_what_was_held_is_given_back():

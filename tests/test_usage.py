@@ -96,7 +96,7 @@ async def test_usage_is_summed_by_gateway_and_model(tmp_path):
             "failed": 1,
             "cancelled": 0,
             "expired": 0,
-            "usage": {"tokens": 108_000, "quota": 818_125 + 1_022_655, "credits": 0},
+            "usage": {"tokens": 108_000, "quota": 818_125, "credits": 0},  # the failed one is refunded
         }
         assert [(cost["amount"], cost["currency"]) for cost in costs] == [("1.63625", "USD")]
 
