@@ -171,6 +171,20 @@ class Simulator:
         if "new links" in task.script and link != str(task.asked):
             raise Problem("forbidden", "Request has expired")  # as object stores say it of a presigned link
 
+    def delete(self, task_id: str) -> None:
+        """Forget a task that has ended."""
+        if not self._find(task_id).status(self._clock()).terminal:
+            raise Problem("invalid_request", f"{task_id} is not over yet; only what has ended can be deleted")
+        del self._tasks[task_id]
+
+    def views(self) -> list[View]:
+        """All tasks, oldest first."""
+        now = self._clock()
+        return [task.view(now) for task in self._tasks.values()]
+
+    def result(self, task_id: str, variant: str) -> bytes:
+        return self.video(task_id) if variant == "video" else self.last_frame(task_id)
+
     def video(self, task_id: str) -> bytes:
         """The result of a task that succeeded, as an MP4."""
         return _video(*self._clip(task_id))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
-from service.settings import UNITS, GatewaySettings, Settings, Span
+from service.settings import UNITS, GatewaySettings, Settings, Span, spelled
 
 HEAD = """# Settings
 
@@ -35,11 +35,13 @@ def _tables(kind: type[Any], where: str) -> Iterator[str]:
     inner: list[tuple[type[Any], str]] = []
     for item in fields(kind):
         table = _table_of(hints[item.name])
-        at = f"{where}.{item.name}" if where else item.name
+        name = spelled(item.name)
+        at = f"{where}.{name}" if where else name
         if table is None:
-            yield f"| `{item.name}` | {_default(item, hints[item.name])} | {_meaning(item)} |\n"
+            yield f"| `{name}` | {_default(item, hints[item.name])} | {_meaning(item)} |\n"
         else:
-            inner.append((table, at + ".NAME" if table is GatewaySettings else at))
+            several = typing.get_origin(hints[item.name]) is tuple
+            inner.append((table, f"[{at}]" if several else at + ".NAME" if table is GatewaySettings else at))
     for table, at in inner:
         yield from _tables(table, at)
 
