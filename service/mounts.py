@@ -52,9 +52,12 @@ class Mount:
     def way(self, request: VideoRequest, surface: Surface, *, native: bool = False) -> Way:
         """Where a request that was read on this surface goes. A Problem `unsupported_model` when it goes nowhere, and
         `invalid_request` that names what only this mount's language knows."""
+        if not request.model.isprintable():
+            raise invalid("model", "must be made of printable characters")
         for route, gateway in self.routes:
             if fnmatchcase(request.model, route.model):
-                target = surface if gateway.dialect is self.dialect else gateway.surface
+                same = gateway.dialect is self.dialect and not native
+                target = surface if same else gateway.surface
                 if target is not surface:
                     refuse_untranslatable(request, gateway.dialect.title, "extra." if native else "")
                 return Way(gateway, target, replace(request, model=route.to_model or request.model))

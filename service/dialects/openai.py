@@ -4,6 +4,7 @@ What a gateway can do besides (ratio, seed, callback_url …) stands in `metadat
 says it by `extra_body`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -226,6 +227,8 @@ def read_page(query: Mapping[str, str]) -> PageQuery:
         raise invalid("limit", f"must be from 1 to {LIST_MOST}")
     if order not in ("asc", "desc"):
         raise invalid("order", "must be one of asc, desc")
+    if not re.fullmatch(r"[!-~]{1,100}", query.get("after", "-")):
+        raise invalid("after", "must be the id of a video")
     return PageQuery(after=query.get("after"), limit=int(limit), oldest_first=order == "asc")
 
 
@@ -269,7 +272,9 @@ SURFACE = Surface(
     read_receipt=read_receipt,
     write_task=write_task,
     read_task=read_task,
-    spelling=spelling_of(FIELDS) | {"duration": "seconds", "media": "input_reference"},
+    spelling=spelling_of(FIELDS)
+    | {"duration": "seconds", "media": "input_reference"}
+    | {name: f"size or metadata.{name}" for name in ("ratio", "resolution")},
     forms=True,
     # a spritesheet is made by nobody here
     variants={"video": "video", "thumbnail": "last_frame"},

@@ -30,7 +30,7 @@ from service.wiring import Services
 # A caller who is told when to ask again asks about this often while a task takes as long as usual, within limits: the
 # SDK keeps the first value that it hears (gateways.md section 3).
 POLLS = 20
-POLL_LEAST_MS, POLL_MOST_MS = 500, 10_000
+POLL_LEAST_MS, POLL_MOST_MS = 100, 10_000
 
 
 class Engine(Protocol):
@@ -150,7 +150,9 @@ class HubEngine:
         return self._mount.offers()
 
     async def _find(self, caller: Caller, surface: Surface, public: str) -> Task:
-        found = await self._services.reads.task_of_mount(task_id(public, surface), caller.owner, self._mount.name)
+        known = public.isprintable()  # PostgreSQL cannot even look for an id with a NUL in it
+        wanted = task_id(public, surface)
+        found = await self._services.reads.task_of_mount(wanted, caller.owner, self._mount.name) if known else None
         if found is None:
             raise Problem("not_found", f"there is no task {public}")
         return found
