@@ -171,11 +171,13 @@ class Simulator:
         if "new links" in task.script and link != str(task.asked):
             raise Problem("forbidden", "Request has expired")  # as object stores say it of a presigned link
 
-    def delete(self, task_id: str) -> None:
-        """Forget a task that has ended."""
-        if not self._find(task_id).status(self._clock()).terminal:
+    def delete(self, task_id: str) -> View:
+        """Forget a task that has ended; as it was."""
+        view = self._find(task_id).view(self._clock())
+        if not view.status.terminal:
             raise Problem("invalid_request", f"{task_id} is not over yet; only what has ended can be deleted")
         del self._tasks[task_id]
+        return view
 
     def views(self) -> list[View]:
         """All tasks, oldest first."""

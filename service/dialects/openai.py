@@ -238,8 +238,8 @@ def write_page(views: Sequence[View], has_more: bool) -> Json:
     return {"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": has_more}
 
 
-def write_deleted(public: str) -> Json:
-    return {"id": public, "object": "video.deleted", "deleted": True}
+def write_deleted(view: View) -> Json:
+    return {"id": view.id, "object": "video.deleted", "deleted": True}
 
 
 def write_models(offers: Sequence[Offer]) -> Json:
@@ -252,7 +252,7 @@ SURFACE = Surface(
     name="openai",
     routes=(
         Route(operation="create", method="POST", path=CREATE_PATH),
-        Route(operation="list", method="GET", path=CREATE_PATH),
+        Route(operation="page", method="GET", path=CREATE_PATH),
         Route(operation="get", method="GET", path=CREATE_PATH + "/{id}"),
         Route(operation="content", method="GET", path=CREATE_PATH + "/{id}/content"),
         Route(operation="delete", method="DELETE", path=CREATE_PATH + "/{id}"),

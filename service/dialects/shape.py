@@ -18,8 +18,8 @@ from service.errors import Problem
 from service.model import Snapshot, VideoRequest, View
 from service.wire import Json, Path
 
-# decline: there is such a route in the documentation, and nothing here that could do it
-Operation = Literal["create", "get", "cancel", "content", "list", "delete", "models", "decline"]
+# page: a list, part by part, each after the last id of the one before. decline: there is such a route in the documentation, and nothing here that could do it
+Operation = Literal["create", "get", "cancel", "content", "page", "delete", "models", "decline"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ class Surface:
     variants: Mapping[str, str] = field(default_factory=dict)
     read_page: Callable[[Mapping[str, str]], PageQuery] | None = None
     write_page: Callable[[Sequence[View], bool], Json] | None = None
-    write_deleted: Callable[[str], Json] | None = None
+    write_deleted: Callable[[View], Json] | None = None
     write_models: Callable[[Sequence[Offer]], Json] | None = None
 
     def route(self, operation: Operation) -> Route | None:

@@ -52,8 +52,8 @@ class Engine(Protocol):
         """A part of the caller's list, and whether there is more of it."""
         ...
 
-    async def delete(self, request: Request, surface: Surface, public: str) -> None:
-        """Hide a task that is over from the callers of this API."""
+    async def delete(self, request: Request, surface: Surface, public: str) -> View:
+        """Hide a task that is over from the callers of this API; as it was."""
         ...
 
     async def offers(self, request: Request) -> list[Offer]:
@@ -135,7 +135,7 @@ class HubEngine:
         )
         return [view(task, surface, self._services.links) for task in found[: query.limit]], len(found) > query.limit
 
-    async def delete(self, request: Request, surface: Surface, public: str) -> None:
+    async def delete(self, request: Request, surface: Surface, public: str) -> View:
         caller = await identify(request, self._services.keys)
         task = await self._find(caller, surface, public)
         now = self._services.clock()
@@ -144,6 +144,7 @@ class HubEngine:
         )
         if hidden is None:
             raise Problem("invalid_request", f"{public} is not over yet; only what has ended can be deleted")
+        return view(hidden, surface, self._services.links)
 
     async def offers(self, request: Request) -> list[Offer]:
         await self.admit(request)
@@ -228,7 +229,7 @@ def _content(dialect: Dialect, surface: Surface, engine_of: EngineOf) -> Endpoin
     return content
 
 
-def _list(dialect: Dialect, surface: Surface, engine_of: EngineOf) -> Endpoint:
+def _page(dialect: Dialect, surface: Surface, engine_of: EngineOf) -> Endpoint:
     async def page(request: Request) -> Response:
         assert surface.read_page is not None
         assert surface.write_page is not None
@@ -243,8 +244,8 @@ def _list(dialect: Dialect, surface: Surface, engine_of: EngineOf) -> Endpoint:
 def _delete(dialect: Dialect, surface: Surface, engine_of: EngineOf) -> Endpoint:
     async def delete(request: Request) -> Response:
         assert surface.write_deleted is not None
-        await engine_of(request).delete(request, surface, request.path_params["id"])
-        return json_answer(surface.write_deleted(request.path_params["id"]))
+        deleted = await engine_of(request).delete(request, surface, request.path_params["id"])
+        return json_answer(surface.write_deleted(deleted))
 
     return delete
 
@@ -276,7 +277,7 @@ _ENDPOINTS: Mapping[Operation, Callable[[Dialect, Surface, EngineOf], Endpoint]]
     "get": _get,
     "cancel": _cancel,
     "content": _content,
-    "list": _list,
+    "page": _page,
     "delete": _delete,
     "models": _models,
     "decline": _decline,

@@ -75,9 +75,9 @@ class SandboxEngine:
         start = ids.index(query.after) + 1 if query.after in ids else 0
         return views[start : start + query.limit], len(views) > start + query.limit
 
-    async def delete(self, request: Request, surface: Surface, public: str) -> None:
+    async def delete(self, request: Request, surface: Surface, public: str) -> View:
         await self.admit(request)
-        self._simulator.delete(public)
+        return self._simulator.delete(public)
 
     async def offers(self, request: Request) -> list[Offer]:
         await self.admit(request)

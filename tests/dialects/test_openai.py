@@ -201,7 +201,7 @@ def test_the_documented_empty_list_and_deletion_are_written() -> None:
     assert SURFACE.write_deleted is not None
     deleted = golden("openai", "delete.response").json
     assert SURFACE.write_page([], False) == golden("openai", "list.response").json
-    assert SURFACE.write_deleted(deleted["id"]) == deleted
+    assert SURFACE.write_deleted(view(EACH, Status.FAILED, id=deleted["id"])) == deleted
 
 
 @pytest.mark.parametrize(
