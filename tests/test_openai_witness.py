@@ -14,6 +14,7 @@ import pytest
 from service.sandbox_video import last_frame_png
 from service.settings import RouteSettings
 from service.signing import new_secret, owner_secret
+from service.wire import dump_text
 from tests.hub import SANDBOX, SETTINGS, Hub, hub
 from tests.servers import Sink
 from tests.witness import OLDER, Witness
@@ -119,6 +120,19 @@ async def test_an_uploaded_image_reaches_the_gateway(tmp_path: Path, library: Wi
         await client("videos.create", model="sora-2", prompt=PROMPT, input_reference=file)
         (task,) = client.it.sandbox._tasks.values()
     assert [media.url for media in task.request.media] == [f"data:image/png;base64,{base64.b64encode(PNG).decode()}"]
+
+
+async def test_content_of_several_items_reaches_the_gateway_as_text(tmp_path: Path, library: Witness) -> None:
+    """As a list the current version makes a form of it in which nobody can tell the items apart."""
+    content = [
+        {"type": "image_url", "image_url": {"url": f"https://example.com/{role}.png"}, "role": role}
+        for role in ("first_frame", "last_frame")
+    ]
+    async with opened(tmp_path, library) as client:
+        extra = {"metadata": {"content": dump_text(content)}}
+        await client("videos.create", model="sora-2", prompt=PROMPT, extra_body=extra)
+        (task,) = client.it.sandbox._tasks.values()
+    assert [media.role for media in task.request.media] == ["first_frame", "last_frame"]
 
 
 async def test_a_callback_url_of_extra_body_is_called_with_an_event_that_unwrap_takes(

@@ -18,7 +18,8 @@ from service.errors import Problem
 from service.model import Snapshot, VideoRequest, View
 from service.wire import Json, Path
 
-# page: a list, part by part, each after the last id of the one before. decline: there is such a route in the documentation, and nothing here that could do it
+# page: a list, part by part, each after the last id of the one before. decline: there is such a route in the
+# documentation, and nothing here that could do it
 Operation = Literal["create", "get", "cancel", "content", "page", "delete", "models", "decline"]
 
 
