@@ -19,6 +19,7 @@ from service.settings import RouteSettings, Settings
 from service.wire import Json
 
 WILD = "*?["
+KNOWN_MEDIA = ("image", "video", "audio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,9 @@ class Mount:
 def refuse_untranslatable(request: VideoRequest, title: str, where: str) -> None:
     """Refuse by name what has no canonical word: it would mean nothing, or something else, to another gateway."""
     unknown = [where + name for name in leaves(request.extra)]
-    unknown += [f"media[{index}].{name}" for index, item in enumerate(request.media) for name in leaves(item.extra)]
+    for index, item in enumerate(request.media):
+        unknown += [f"media[{index}].{name}" for name in leaves(item.extra)]
+        unknown += [f"media[{index}].type"] if item.type not in KNOWN_MEDIA else []
     if unknown:
         raise invalid(unknown[0], f"cannot be expressed for {title}, where this model leads to; leave it out")
 

@@ -211,7 +211,8 @@ class GatewaySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteSettings:
-    """A way from one API to another gateway. The first that matches wins; without one, it is the API's own gateway."""
+    """A way from one API to another gateway. The first that matches wins; without one, it is the API's own gateway.
+    Routes stand in the file: the environment cannot say them."""
 
     from_: str = setting(
         MISSING,

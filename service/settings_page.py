@@ -1,5 +1,6 @@
 """The documentation of every setting, made from the settings themselves: `reelhook settings` prints it."""
 
+import inspect
 import types
 import typing
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ def _tables(kind: type[Any], where: str) -> Iterator[str]:
     title = f"[{where}]" if where else "Top level"
     yield f"\n## {title}\n\n"
     if where:
-        yield f"{(kind.__doc__ or '').strip()}\n\n"
+        yield f"{inspect.cleandoc(kind.__doc__ or '')}\n\n"
     yield "| setting | default | meaning |\n|---|---|---|\n"
     hints = typing.get_type_hints(kind)
     inner: list[tuple[type[Any], str]] = []

@@ -110,6 +110,7 @@ async def test_the_callers_own_webhook_is_called_in_his_words(tmp_path: Path, ea
     [
         ({"metadata": {"frames": 29}}, "metadata.frames"),
         ({"metadata": {"content": [{"type": "draft_task", "draft_task": {"id": "cgt-1"}}]}}, "media[0].draft_task.id"),
+        ({"metadata": {"content": [{"type": "draft_task"}]}}, "media[0].type"),
         ({"size": "1792x1024"}, "size"),
         ({"size": "1920x1080", "metadata": {"seed": 5}}, "metadata.seed"),
         ({"size": "1120x480"}, "size or metadata.ratio"),
