@@ -12,7 +12,7 @@ A create ends in one of five ways, and which one it is decides whether it may ev
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -116,7 +116,7 @@ class Gateway:
         for name in VideoRequest.__dataclass_fields__:
             said = getattr(request, name) not in (None, (), {})
             if said and name not in surface.accepts and name not in ("metadata", "webhook_url", "extra"):
-                raise invalid(name, f"{self.dialect.title} has no such parameter; `extra` passes on what is not known")
+                raise invalid(name, f"{self.dialect.title} has no such parameter")
         surface.check(request)
         # refuses an `extra` that collides with a parameter, or with our callback
         surface.write_create(request, "https://reelhook.invalid/" if self.calls_back else None)
@@ -270,18 +270,6 @@ def open_gateways(
     """The gateways by name; SettingsError when one cannot be."""
     base = public_url.rstrip("/") if public_url else None
     return {name: Gateway(name, each, egress, clock, callback_base=base) for name, each in settings.items()}
-
-
-def find(gateways: Mapping[str, Gateway], name: Any) -> Gateway:
-    """The gateway of that name; a Problem that lists the names otherwise."""
-    if isinstance(name, str) and name in gateways:
-        return gateways[name]
-    raise invalid("gateway", _known(gateways) if name is not None else "is required; " + _known(gateways))
-
-
-def _known(names: Iterable[str]) -> str:
-    listed = ", ".join(names)
-    return f"must be one of {listed}" if listed else "none is configured; add [gateways.NAME] to the settings"
 
 
 def surface_of(task: Task) -> Surface:

@@ -171,6 +171,22 @@ class Simulator:
         if "new links" in task.script and link != str(task.asked):
             raise Problem("forbidden", "Request has expired")  # as object stores say it of a presigned link
 
+    def delete(self, task_id: str) -> View:
+        """Forget a task that has ended; as it was."""
+        view = self._find(task_id).view(self._clock())
+        if not view.status.terminal:
+            raise Problem("invalid_request", f"{task_id} is not over yet; only what has ended can be deleted")
+        del self._tasks[task_id]
+        return view
+
+    def views(self) -> list[View]:
+        """All tasks, oldest first."""
+        now = self._clock()
+        return [task.view(now) for task in self._tasks.values()]
+
+    def result(self, task_id: str, variant: str) -> bytes:
+        return self.video(task_id) if variant == "video" else self.last_frame(task_id)
+
     def video(self, task_id: str) -> bytes:
         """The result of a task that succeeded, as an MP4."""
         return _video(*self._clip(task_id))

@@ -235,6 +235,20 @@ class GatewaySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RouteSettings:
+    """A way from one API to another gateway. The first that matches wins; without one, it is the API's own gateway.
+    Routes stand in the file: the environment cannot say them."""
+
+    from_: str = setting(
+        MISSING,
+        "The API that a task comes in by: a gateway's name, or a dialect's that is only served, such as openai.",
+    )
+    model: str = setting("*", "Which models take this way, as the caller names them; `*` and `?` stand for anything.")
+    to: str = setting(MISSING, "The gateway that the task goes out to.")
+    to_model: str | None = setting(None, "The model that it asks for there; by default the caller's.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything."""
 
@@ -257,6 +271,7 @@ class Settings:
     egress: EgressSettings = field(default_factory=EgressSettings)
     owners: Mapping[str, OwnerSettings] = field(default_factory=dict)
     gateways: Mapping[str, GatewaySettings] = field(default_factory=dict)
+    routes: tuple[RouteSettings, ...] = setting((), "")
 
 
 def read_settings(path: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
@@ -284,6 +299,11 @@ def read_settings(path: Path | None = None, environment: Mapping[str, str] | Non
     if settings.public_url is not None and not settings.public_url.startswith(("http://", "https://")):
         raise SettingsError("public_url: must start with https:// or http://")
     return settings
+
+
+def spelled(name: str) -> str:
+    """A setting's name as people write it: `from` is a word of Python's own."""
+    return name.rstrip("_")
 
 
 def _read_file(path: Path | None, from_environment: str | None) -> dict[str, Any]:
@@ -317,17 +337,18 @@ class _FromEnvironment(str):
 def _read_table(kind: type[S], table: Any, where: str) -> S:
     if not isinstance(table, dict):
         raise SettingsError(f"{where}: must be a table")
-    known = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
+    known = {spelled(item.name): item for item in fields(kind)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(kind)
     values = {}
     for name, value in table.items():
         at = f"{where}.{name}" if where else name
         if name not in known:
             raise SettingsError(f"{at}: there is no such setting; known here: {', '.join(known)}")
-        values[name] = _read_value(hints[name], value, at)
-        _check_value(values[name], known[name].metadata, at)
+        read = _read_value(hints[known[name].name], value, at)
+        _check_value(read, known[name].metadata, at)
+        values[known[name].name] = read
     for name, item in known.items():
-        if name not in values and item.default is MISSING and item.default_factory is MISSING:
+        if item.name not in values and item.default is MISSING and item.default_factory is MISSING:
             raise SettingsError(f"{where}.{name}: is required")
     return kind(**values)
 
@@ -342,7 +363,9 @@ def _read_value(hint: Any, value: Any, at: str) -> Any:
         items = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         if not isinstance(items, list):
             raise SettingsError(f"{at}: must be a list")
-        return tuple(_read_value(typing.get_args(hint)[0], item, at) for item in items)
+        kind = typing.get_args(hint)[0]
+        tables = is_dataclass(kind)  # of several tables it must be told which one is meant
+        return tuple(_read_value(kind, item, f"{at}[{i}]" if tables else at) for i, item in enumerate(items))
     if origin is not None:  # Mapping[str, X]
         if not isinstance(value, dict):
             raise SettingsError(f"{at}: must be a table of tables")

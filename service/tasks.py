@@ -9,6 +9,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from service.clock import Clock
 from service.dialects.shape import Surface
@@ -29,6 +30,7 @@ from service.model import (
     new_id,
     request_to_json,
 )
+from service.mounts import Mount, respelled
 from service.pace import Pace
 from service.schedule import first_look
 from service.settings import Settings
@@ -55,7 +57,7 @@ RECORD_PAUSE_S = 2
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """A submit: what is wanted, by whom, of which gateway. webhook_…: how the caller of this one task is told, and
-    what the field with his URL is called where he comes from."""
+    what the field with his URL is called where he comes from. came_in: where that is, None for the native API."""
 
     owner: str
     gateway: Gateway
@@ -66,6 +68,16 @@ class Order:
     webhook_format: str
     webhook_secret: str
     idempotency_key: str | None = None
+    came_in: "CameIn | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class CameIn:
+    """By which compatible API, on which of its surfaces, and what the caller calls the model."""
+
+    mount: Mount
+    surface: Surface
+    model: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +130,7 @@ class Tasks:
         reached his limits. A gateway's own refusal does not raise: it is the task's error. The create outlives a
         caller who goes away.
         """
-        order.gateway.check(order.request, order.surface)
+        _check(order)
         if order.request.webhook_url is not None:
             await self._egress.vet(order.request.webhook_url, order.webhook_field, must_resolve=False)
         task = self._new_task(order)
@@ -205,7 +217,7 @@ class Tasks:
         return Submitted(await self._within(sending, task, wait_ms) if sending else task, replayed=True)
 
     def _new_task(self, order: Order) -> Task:
-        now = self._clock()
+        now, came_in = self._clock(), order.came_in
         return Task(
             id=new_id("task", now),
             owner=order.owner,
@@ -221,6 +233,10 @@ class Tasks:
             deadline_at=now + self._hearing.lifetime_ms(order.request),
             next_at=now + self._settings.submit.lease,
             lease=new_id("lease", now),
+            mount=came_in.mount.name if came_in else None,
+            caller_dialect=came_in.mount.dialect.name if came_in else None,
+            caller_surface=came_in.surface.name if came_in else None,
+            caller_model=came_in.model if came_in else None,
         )
 
     async def _surely_record(self, task: Task, gateway: Gateway, outcome: CreateOutcome) -> Task:
@@ -357,8 +373,18 @@ class Tasks:
         gateway.wake()
 
 
+def _check(order: Order) -> None:
+    """Refuse what the gateway cannot do, in the names that the caller has for it."""
+    try:
+        order.gateway.check(order.request, order.surface)
+    except Problem as problem:
+        raise (respelled(problem, order.came_in.surface) if order.came_in else problem) from None
+
+
 def _fingerprint(order: Order) -> str:
-    content = [order.gateway.name, order.surface.name, order.when_full, request_to_json(order.request)]
+    content: list[Any] = [order.gateway.name, order.surface.name, order.when_full, request_to_json(order.request)]
+    if order.came_in is not None and order.came_in.mount.name != order.gateway.name:
+        content.append([order.came_in.mount.name, order.came_in.surface.name, order.came_in.model])
     return hashlib.sha256(dumps(content)).hexdigest()
 
 

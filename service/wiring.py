@@ -23,6 +23,7 @@ from service.guard import Guard
 from service.keys import Keys
 from service.limits import Limits
 from service.links import Links
+from service.mounts import Mount, open_mounts
 from service.pace import Pace
 from service.settings import Settings
 from service.signing import CallbackTokens, ContentTokens
@@ -45,6 +46,8 @@ class Services:
     reads: Reads
     egress: Egress
     gateways: Mapping[str, Gateway]
+    mounts: Mapping[str, Mount]
+    pace: Pace
     keys: Keys
     tokens: CallbackTokens
     links: Links
@@ -78,6 +81,7 @@ async def open_services(
     async with open_database(settings) as database, open_egress(guard, f"Reelhook/{__version__}") as egress:
         secret_key = await read_secret_key(settings, database)
         gateways = open_gateways(settings.gateways, egress, clock, settings.public_url)
+        mounts = open_mounts(settings, gateways)
         reads = Reads(database)
         pace = Pace(reads, clock, settings.sweep.first_guess)
         tokens = CallbackTokens(secret_key, lifetime_ms=settings.callbacks.token_lifetime)
@@ -137,6 +141,8 @@ async def open_services(
             reads=reads,
             egress=egress,
             gateways=gateways,
+            mounts=mounts,
+            pace=pace,
             keys=Keys(database, clock),
             tokens=tokens,
             links=links,

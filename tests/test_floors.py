@@ -21,7 +21,7 @@ FLOORS = {
     8: ("sweeper", "archiver", "sandbox"),
     7: ("tasks", "deliveries", "content", "sandbox_callbacks"),
     6.5: ("hearing",),
-    6: ("settling", "sandbox_task"),
+    6: ("settling", "mounts", "sandbox_task"),
     5: ("gateways", "events"),
     4: ("formats", "limits"),
     3.5: ("links",),

@@ -1,5 +1,6 @@
 """seedance2.ink, Open API. Documentation: seedance2.txt, "Text to Video"."""
 
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -23,10 +24,11 @@ from service.dialects.fields import (
     read_list,
     read_text,
     read_url,
+    spelling_of,
     write_fields,
 )
 from service.dialects.refusals import read_refusal, word_of
-from service.dialects.shape import Dialect, Route, Surface
+from service.dialects.shape import Dialect, Offer, Route, Surface
 from service.errors import Problem, invalid
 from service.model import Media, Snapshot, Status, VideoRequest, View
 from service.wire import Json, count_or_none, kind_of, pick
@@ -152,6 +154,12 @@ def write_task(view: View) -> Json:
     }
 
 
+def write_models(offers: Sequence[Offer]) -> Json:
+    """The route is named on the site's overview page (gateways.md F1) and not shown. ASSUME the usual `success`, and
+    the models by id."""
+    return {"success": True, "models": [{"id": offer.model} for offer in offers]}
+
+
 def read_receipt(body: Json) -> Snapshot:
     return _read(body, read_first_status(pick(body, ("status",))))
 
@@ -199,6 +207,7 @@ SURFACE = Surface(
         Route(operation="create", method="POST", path=CREATE_PATH),
         Route(operation="get", method="GET", path=CREATE_PATH + "/{id}"),
         Route(operation="cancel", method="POST", path=CREATE_PATH + "/{id}/cancel"),
+        Route(operation="models", method="GET", path="/api/open/v1/models"),
     ),
     id_prefix="req_",
     callback_path=CALLBACK,
@@ -212,6 +221,8 @@ SURFACE = Surface(
     read_task=read_task,
     write_cancelled=write_cancelled,
     read_cancelled=read_receipt,
+    spelling=spelling_of(FIELDS) | {"media": "mediaUrls"},
+    write_models=write_models,
 )
 
 DIALECT = Dialect(

@@ -14,7 +14,7 @@ from service.dialects.ark_task import (
     write_ark_task,
 )
 from service.dialects.content import check_media
-from service.dialects.fields import Field, check_duration, check_fields, names_of
+from service.dialects.fields import Field, check_duration, check_fields, names_of, spelling_of
 from service.dialects.refusals import read_refusal, word_of
 from service.dialects.shape import Dialect, Route, Surface
 from service.errors import Problem, invalid
@@ -120,6 +120,7 @@ SURFACE = Surface(
     read_receipt=read_ark_receipt,
     write_task=write_ark_task,
     read_task=read_ark_task,
+    spelling=spelling_of(FIELDS) | {"prompt": "content", "media": "content"},
 )
 
 DIALECT = Dialect(

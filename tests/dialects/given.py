@@ -51,6 +51,7 @@ MINIMAL: dict[str, Json] = {
     "cubicspaces-unified": {"model": "doubao-seedance-2.0", "prompt": "a cat"},
     "videos-videos": {"model": "seedance-2.0", "prompt": "a cat"},
     "seedance2-open": {"model": "seedance-2.0", "prompt": "a cat"},
+    "openai-openai": {"model": "sora-2", "prompt": "a cat"},
 }
 
 

@@ -1,10 +1,12 @@
 -- name: insert_task
 INSERT INTO tasks (
     id, owner, gateway, dialect, surface, model, request, when_full, status, submission, result,
-    created_at, updated_at, deadline_at, misses, callbacks, next_at, lease
+    created_at, updated_at, deadline_at, misses, callbacks, next_at, lease,
+    mount, caller_dialect, caller_surface, caller_model
 ) VALUES (
     :id, :owner, :gateway, :dialect, :surface, :model, :request, :when_full, 'queued', 'sending', '{}',
-    :now, :now, :deadline_at, 0, 0, :next_at, :lease
+    :now, :now, :deadline_at, 0, 0, :next_at, :lease,
+    :mount, :caller_dialect, :caller_surface, :caller_model
 );
 
 -- name: insert_idempotency_key
@@ -44,6 +46,34 @@ WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
   AND id < :before
 ORDER BY id DESC
 LIMIT :limit;
+
+-- name: task_of_mount
+-- As the callers of one compatible API see it. What came in by no such API is seen by that of its own gateway.
+SELECT * FROM tasks
+WHERE id = :id AND (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
+  AND COALESCE(mount, gateway) = :mount AND deleted_at IS NULL;
+
+-- name: mount_page
+-- Newest first, those after `:after`.
+SELECT * FROM tasks
+WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
+  AND COALESCE(mount, gateway) = :mount AND deleted_at IS NULL AND id < :after
+ORDER BY id DESC
+LIMIT :limit;
+
+-- name: mount_page_oldest_first
+SELECT * FROM tasks
+WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
+  AND COALESCE(mount, gateway) = :mount AND deleted_at IS NULL AND id > :after
+ORDER BY id
+LIMIT :limit;
+
+-- name: hide_task
+-- Its record is gone for the callers of that compatible API; what is not over stays, or nobody could follow it.
+UPDATE tasks SET deleted_at = :now
+WHERE id = :id AND (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
+  AND COALESCE(mount, gateway) = :mount AND deleted_at IS NULL AND next_at IS NULL
+RETURNING *;
 
 -- name: accept_task
 -- The gateway's id is worth keeping whatever happened meanwhile: a lease that ran out, a callback that came first, a
