@@ -33,6 +33,7 @@ from service.wire import HttpAnswer, HttpRequest, Json, dumps, loads
 log = logging.getLogger("reelhook.gateways")
 
 ANSWER_CAP = 4 * 2**20
+KEPT_ANSWER = 16 * 1024  # of a task's own answer, for what nobody here knows
 
 # A gateway that answers a create with one of these has read it and said no. 408, 409, 424, 425 and 5xx say nothing of
 # the kind: worldrouter.txt calls 424 "the upstream video provider failed or timed out", and it may have made the task.
@@ -212,7 +213,8 @@ class Gateway:
         snapshot = read(body)
         if snapshot.gateway_task_id not in (None, task_id):
             return Problem("gateway_error", f"{self.name} was asked about {task_id} and told of another task")
-        return self.reckoned(replace(snapshot, video_url=self.located(snapshot.video_url)))
+        kept = body if len(answer.body) <= KEPT_ANSWER else {}
+        return self.reckoned(replace(snapshot, video_url=self.located(snapshot.video_url), answer=kept))
 
     def _judge_create(self, surface: Surface, answer: HttpAnswer) -> CreateOutcome:
         body = _json(answer)

@@ -113,6 +113,7 @@ class Snapshot:
     status: None when the gateway's `word` is unknown to us. progress: 0 to 100. details: what the gateway says of the
     result (duration, resolution, ratio, seed …). usage: as the gateway counts. cost: in money (costs.py), where the
     settings name a price. refunded: nothing of it is charged in the end. error: why it failed.
+    answer: the whole answer as the gateway wrote it, for what nobody here knows.
     """
 
     status: Status | None
@@ -124,6 +125,7 @@ class Snapshot:
     error: Problem | None = None
     usage: Json = field(default_factory=dict)
     details: Json = field(default_factory=dict)
+    answer: Json = field(default_factory=dict)
     cost: Json | None = None
     refunded: bool = False
 

@@ -108,6 +108,7 @@ def merged(task: Task, snapshot: Snapshot | None) -> Json:
         "details": snapshot.details or None,
         "cost": charged(task.result.get("cost"), snapshot.cost),
         "refunded": snapshot.refunded or None,
+        "answer": snapshot.answer or None,
     }
     return task.result | {name: value for name, value in news.items() if value is not None}
 

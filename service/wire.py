@@ -150,6 +150,15 @@ def fill(body: Json, extra: Json, at: str = "extra") -> None:
             raise invalid(where, "is already set by another field of the request; give it once")
 
 
+def carry(body: Json, source: Json) -> None:
+    """Add what `source` has and `body` has not, at any depth; what both have stays as `body` has it."""
+    for key, value in source.items():
+        if key not in body:
+            body[key] = value
+        elif isinstance(body[key], dict) and isinstance(value, dict):
+            carry(body[key], value)
+
+
 def without_nulls(value: Any) -> Any:
     """A copy in which a null member is absent, at any depth."""
     if isinstance(value, dict):

@@ -94,7 +94,8 @@ def write_receipt(view: View) -> Json:
 
 
 def write_task(view: View) -> Json:
-    """easyrouter.txt 2.2. What a stranger has no use for (user, channel, quota) is there, because programs read it."""
+    """easyrouter.txt 2.2. What only the gateway knows (user, channel) is made up here
+    where it has not been asked yet, because programs read it."""
     snapshot, status, model = view.snapshot, view.status, view.request.model
     return {
         "code": "success",
@@ -154,6 +155,11 @@ SURFACE = Surface(
     write_receipt=write_receipt,
     read_receipt=new_api.read_receipt,
     write_task=write_task,
+    echoed=(
+        *(("data", name) for name in ("id", "platform", "user_id", "group", "channel_id", "action")),
+        ("data", "properties", "upstream_model_name"),
+        ("data", "data", "id"),
+    ),
     read_task=new_api.read_task,
     spelling=spelling_of(FIELDS),
 )

@@ -11,12 +11,13 @@ needs an `if` is a pair of functions `read_x` / `write_x` in the gateway's own f
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from service.errors import Problem
 from service.model import Snapshot, VideoRequest, View
-from service.wire import Json, Path
+from service.wire import Json, Path, carry, pick, place
 
 # page: a list, part by part, each after the last id of the one before. decline: there is such a route in the
 # documentation, and nothing here that could do it
@@ -57,9 +58,9 @@ class Surface:
     id_prefix: how task ids start here. accepts: the canonical fields that can be expressed, for checking a request
     before anything is sent. callback_path: where the caller's callback URL stands. spelling: canonical name -> what the
     caller calls it, for a refusal that comes from behind a route. forms: whether a create may come as
-    multipart/form-data. variants: what the content route offers, in the caller's words -> our own
-    (video, last_frame). read_create, read_page and check raise Problem and nothing else; the readers of answers take
-    any JSON and raise nothing.
+    multipart/form-data. variants: what the content route offers, in the caller's words -> our own (video, last_frame).
+    echoed: what in a task only the gateway knows. read_create, read_page and check raise Problem and nothing else; the
+    readers of answers take any JSON and raise nothing.
     """
 
     name: str
@@ -83,6 +84,16 @@ class Surface:
     write_page: Callable[[Sequence[View], bool], Json] | None = None
     write_deleted: Callable[[View], Json] | None = None
     write_models: Callable[[Sequence[Offer]], Json] | None = None
+    echoed: tuple[Path, ...] = ()
+
+    def answered_task(self, view: View) -> Json:
+        """write_task, with what else the gateway said, where it speaks this language too: unknown fields survive."""
+        body, said = self.write_task(view), view.snapshot.answer
+        for path in self.echoed:
+            if (value := pick(said, path)) is not None:
+                place(body, path, value)
+        carry(body, deepcopy(said))
+        return body
 
     def route(self, operation: Operation) -> Route | None:
         """The route our client uses for an operation; None when the gateway has none."""

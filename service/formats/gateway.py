@@ -12,12 +12,16 @@ from service.wire import dump_text
 def render(event: Event, task: Task, links: Links) -> str:
     """In the words of the API that the task came in by, whichever gateway it went out to."""
     dialect = DIALECTS[task.caller_dialect or task.dialect]
-    return dump_text(dialect.write_callback(view(task, dialect.surface(task.caller_surface or task.surface), links)))
+    surface = dialect.surface(task.caller_surface or task.surface)
+    seen = view(task, surface, links)
+    same_shape = dialect.write_callback is surface.write_task
+    return dump_text(surface.answered_task(seen) if same_shape else dialect.write_callback(seen))
 
 
 def view(task: Task, surface: Surface, links: Links) -> View:
     """A task as the caller of a gateway's API may see it: with the model by the name that he gave it."""
     video, last_frame = links.of(task, "video"), links.of(task, "last_frame")
+    in_its_own_words = DIALECTS[task.dialect].surface(task.surface) is surface
     return View(
         id=public_id(task.id, surface),
         request=replace(task.request, model=task.caller_model or task.request.model),
@@ -29,6 +33,7 @@ def view(task: Task, surface: Surface, links: Links) -> View:
             error=task.error,
             usage=task.result.get("usage", {}),
             details=task.result.get("details", {}),
+            answer=task.result.get("answer", {}) if in_its_own_words else {},
         ),
         created_at=task.created_at,
         updated_at=task.updated_at,

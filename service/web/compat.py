@@ -202,7 +202,7 @@ def _create(dialect: Dialect, surface: Surface, engine_of: EngineOf) -> Endpoint
 def _get(dialect: Dialect, surface: Surface, engine_of: EngineOf) -> Endpoint:
     async def get(request: Request) -> Response:
         view = await engine_of(request).get(request, surface, request.path_params["id"])
-        return json_answer(surface.write_task(view), headers=_poll_headers(dialect, view))
+        return json_answer(surface.answered_task(view), headers=_poll_headers(dialect, view))
 
     return get
 
