@@ -103,7 +103,7 @@ async def open_services(
             limits=Limits(settings),
             clock=clock,
             chance=chance,
-            hand_over=deliveries.accept,
+            hand_over=deliveries.take_over,
         )
         sweeper = Sweeper(
             database=database,
@@ -115,7 +115,7 @@ async def open_services(
             settings=settings,
             clock=clock,
             chance=chance,
-            hand_over=deliveries.accept,
+            hand_over=deliveries.take_over,
         )
         archive = open_archive(settings.archive, egress)
         content = Content(
@@ -132,7 +132,7 @@ async def open_services(
                 settings=settings.archive,
                 clock=clock,
                 chance=chance,
-                hand_over=deliveries.accept,
+                hand_over=deliveries.take_over,
             )
         yield Services(
             settings=settings,

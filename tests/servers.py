@@ -26,7 +26,7 @@ async def serve(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
 class Sink:
     """A receiver of POSTs: keeps every request, and answers with the given statuses, the last one for ever.
 
-    A status of 0 means: no answer while the block lasts.
+    A status of 0 means: no answer before `release`, or while the block lasts; then it is 200.
     """
 
     def __init__(self, *statuses: int) -> None:
@@ -43,7 +43,11 @@ class Sink:
             try:
                 yield self
             finally:
-                self._over.set()
+                self.release()
+
+    def release(self) -> None:
+        """Let all that were not answered be answered."""
+        self._over.set()
 
     async def wait_for(self, enough: Callable[[list[HttpRequest]], object]) -> list[HttpRequest]:
         """The requests, as soon as they are enough; TimeoutError when they never are."""

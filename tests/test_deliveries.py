@@ -251,13 +251,15 @@ async def test_endpoints_that_hang_delay_nobody_else(tmp_path):
 
 async def test_one_subscription_never_has_more_attempts_under_way_than_its_share(tmp_path):
     settings = replace(PATIENT, deliveries=replace(PATIENT.deliveries, per_subscription=2))
-    async with Sink(0).open() as sink, Sink().open() as well, hub(tmp_path, settings=settings) as it:
+    async with Sink(200, 0).open() as sink, Sink().open() as well, hub(tmp_path, settings=settings) as it:
         await it.subscribe(sink.url)
         await it.subscribe(well.url)
+        await it.submit()
+        await sink.wait_for(len)
         for _ in range(10):
             await it.submit()
-        await well.wait_for(lambda requests: len(requests) == 10)
-        assert len(sink.requests) == 2
+        await well.wait_for(lambda requests: len(requests) == 11)
+        assert len(await sink.wait_for(lambda requests: len(requests) == 3)) == 1 + 2
 
 
 async def test_a_webhook_url_is_told_once_about_its_task_alone(tmp_path):
@@ -320,20 +322,59 @@ async def test_inline_media_reaches_the_gateway_whole(tmp_path):
         assert [media.url for media in task.request.media] == [url]
 
 
-async def test_hundreds_of_hanging_endpoints_with_a_backlog_delay_nobody_else(tmp_path):
+async def has_tried_them_all(it):
+    """When each subscription has been tried once: by then it is known who answers, and when."""
+    subscriptions = {one["id"] for one in await it.listed("/v1/subscriptions?limit=200")}
+    await it.until(
+        lambda: it.listed("/v1/deliveries?limit=200"),
+        lambda found: {one["subscription_id"] for one in found if one["attempt_count"]} == subscriptions,
+    )
+
+
+async def seconds_until_told(it, well):
+    """How long an endpoint that answers at once waits for its first event."""
+    await it.subscribe(well.url)
+    started = it.services.clock()
+    await it.submit()
+    await well.wait_for(len)
+    return (it.services.clock() - started) / 1000
+
+
+async def test_many_hanging_endpoints_with_a_backlog_delay_nobody_else(tmp_path):
     settings = replace(PATIENT, deliveries=replace(PATIENT.deliveries, concurrency=40, retries=(Span(100),) * 20))
     async with Sink(0).open() as hanging, Sink().open() as well, hub(tmp_path, settings=settings) as it:
         for number in range(30):
             await it.subscribe(f"{hanging.url}/{number}")
+        for _ in range(6):
+            await it.submit()
+        await has_tried_them_all(it)
+        assert await seconds_until_told(it, well) < 1.5
+
+
+async def test_endpoints_that_answer_just_in_time_delay_nobody_else(tmp_path):
+    async def answer_late(request: Request) -> Response:
+        await asyncio.sleep(1.5)
+        return Response()
+
+    settings = replace(PATIENT, deliveries=replace(PATIENT.deliveries, concurrency=16, per_subscription=4))
+    late = Starlette(routes=[Route("/{path:path}", answer_late, methods=["POST"])])
+    async with serve(late) as slow, Sink().open() as well, hub(tmp_path, settings=settings) as it:
+        for number in range(8):
+            await it.subscribe(f"{slow}/{number}")
         for _ in range(20):
             await it.submit()
-        await it.until(lambda: it.listed("/v1/deliveries?limit=200"), lambda found: len(found) == 200)
-        await asyncio.sleep(6.5)  # three deadlines: by then it is known who does not answer
-        await it.subscribe(well.url)
-        started = it.services.clock()
-        await it.submit()
-        await well.wait_for(len)
-        assert it.services.clock() - started < 2_000
+        await has_tried_them_all(it)
+        assert await seconds_until_told(it, well) < 1
+
+
+async def test_the_webhooks_of_single_tasks_share_what_is_known_of_their_endpoint(tmp_path):
+    settings = replace(PATIENT, deliveries=replace(PATIENT.deliveries, concurrency=8))
+    async with Sink(0).open() as hanging, Sink().open() as well, hub(tmp_path, settings=settings) as it:
+        for number in range(10):
+            await it.submit(webhook_url=f"{hanging.url}/hook?task={number}")
+        await hanging.wait_for(len)
+        assert await seconds_until_told(it, well) < 1
+        assert len(hanging.requests) == 1
 
 
 async def test_a_stop_with_deliveries_in_line_gives_them_back(tmp_path):

@@ -28,7 +28,7 @@ FLOORS = {
     3: ("dialects", "keys", "pace", "usage"),
     2: ("store", "settings_page", "archive", "costs"),
     1: ("egress", "signing", "schedule", "model", "settings", "sandbox_video", "sandbox_script", "sandbox_log"),
-    0: ("wire", "byte_ranges", "guard"),
+    0: ("wire", "byte_ranges", "guard", "claiming", "lanes"),
     -1: ("errors", "clock", ""),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
