@@ -120,8 +120,14 @@ async def pipeline(services: Services, sink: Sink, tasks: int) -> float:
 
 
 async def store_task(services: Services) -> str:
+    task = a_task(services)
+    await services.database.write(insert_task, task, None, None)
+    return task.id
+
+
+def a_task(services: Services) -> Task:
     now = services.clock()
-    task = Task(
+    return Task(
         id=new_id("task", now),
         owner="bench",
         gateway="none",
@@ -136,8 +142,6 @@ async def store_task(services: Services) -> str:
         deadline_at=now + 10**9,
         next_at=now + 10**9,
     )
-    await services.database.write(insert_task, task, None, None)
-    return task.id
 
 
 def subscription(services: Services, url: str) -> Subscription:
