@@ -17,7 +17,6 @@ from collections import OrderedDict, deque
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from itertools import accumulate
 from typing import Generic, TypeVar
 
 from service.clock import SECOND
@@ -42,6 +41,9 @@ class Rung(IntEnum):
     NEW = 2
     QUICK = 3
     IDLE = 4
+
+
+_TURNS = {last: [*list(Rung)[last + 1 :], *list(Rung)[: last + 1]] for last in Rung}  # whose turn it is after whose
 
 
 @dataclass(slots=True, eq=False)
@@ -86,7 +88,7 @@ class Lanes(Generic[T]):
         self._lanes: dict[Hashable, Lane[T]] = {}
         self._idle: OrderedDict[Hashable, None] = OrderedDict()
         self._lines: list[OrderedDict[Hashable, None]] = [OrderedDict() for _ in Rung]
-        self._turn = 0
+        self._turn = Rung.IDLE
         self._reserved = 0
         # by kind of lane, and without the reserve
         self._active = [0] * len(Rung)
@@ -125,13 +127,12 @@ class Lanes(Generic[T]):
 
     def start(self) -> tuple[Lane[T], T] | None:
         """The next item that a sender is free for. Rungs take turns, and on each rung lanes do; `end` must follow."""
-        for step in range(len(Rung)):
-            rung = Rung((self._turn + step) % len(Rung))
+        for rung in _TURNS[self._turn]:
             if not self._lines[rung]:
                 continue
             free = _left(self._senders, self._active, rung) > 0
             if free or (rung is Rung.IDLE and self._reserved < self._reserve):
-                self._turn = rung + 1
+                self._turn = rung
                 return self._start(self._lanes[next(iter(self._lines[rung]))], reserved=not free)
         return None
 
@@ -246,5 +247,9 @@ class Lanes(Generic[T]):
 
 def _left(limits: Sequence[int], counts: Sequence[int], rung: Rung) -> int:
     """What is left to a rung: below its own limit, and below those of all rungs above it."""
-    rung = min(rung, Rung.QUICK)
-    return min(limit - used for limit, used in list(zip(limits, accumulate(counts), strict=False))[rung:])
+    used, left = 0, limits[-1]
+    for at, limit in enumerate(limits):
+        used += counts[at]
+        if at >= rung and limit - used < left:
+            left = limit - used
+    return min(left, limits[-1] - used)

@@ -5,8 +5,10 @@ import asyncio
 import pytest
 
 from service.model import Attempt, DeliveryStatus, Subscription
+from service.store.recording import GONE, Outcome, Return, record_attempts
 from service.store.statements import Database, Transaction
 from service.store.store import (
+    Dispatch,
     Reads,
     add_subscription,
     claim_deliveries,
@@ -208,6 +210,45 @@ async def test_a_delivery_that_is_given_back_is_due_for_anybody(database: Databa
     await database.write(each, "return_delivery", [an_outcome(dispatch, next_at=NOW + 7)])
     assert await database.write(claim_deliveries, NOW + 6, NOW + 9, "lease_2", 9) == []
     assert len(await database.write(claim_deliveries, NOW + 7, NOW + 9, "lease_2", 9)) == 1
+
+
+async def test_a_batch_of_outcomes_is_recorded_with_its_attempts_and_returns(database: Database, reads: Reads) -> None:
+    sent, failed, unsent = [await stored_delivery(database, leased=True) for _ in range(3)]
+    outcomes = [
+        Outcome(dispatch=sent, attempt=attempt_of(sent, 204), status=DeliveryStatus.DELIVERED),
+        Outcome(dispatch=failed, attempt=attempt_of(failed, 503), status=DeliveryStatus.PENDING, next_at=NOW + MINUTE),
+    ]
+    await database.write(record_attempts, outcomes, [Return(unsent, NOW + 7)], NOW)
+    found = [await reads.delivery(each.delivery_id, None) for each in (sent, failed, unsent)]
+    assert [(each.status, each.next_at, each.attempts) for each in found if each] == [
+        (DeliveryStatus.DELIVERED, None, 1),
+        (DeliveryStatus.PENDING, NOW + MINUTE, 1),
+        (DeliveryStatus.PENDING, NOW + 7, 0),
+    ]
+    assert await reads.attempts(failed.delivery_id) == [attempt_of(failed, 503)]
+
+
+async def test_an_endpoint_that_is_gone_ends_its_subscription(database: Database, reads: Reads) -> None:
+    dispatch = await stored_delivery(database, leased=True)
+    gone = Outcome(dispatch=dispatch, attempt=attempt_of(dispatch, 410), status=DeliveryStatus.EXHAUSTED, gone=True)
+    await database.write(record_attempts, [gone], [], NOW)
+    subscription = await reads.subscription(dispatch.subscription_id, None)
+    delivery = await reads.delivery(dispatch.delivery_id, None)
+    assert subscription is not None and delivery is not None
+    assert (subscription.disabled_reason, delivery.status) == (GONE, DeliveryStatus.EXHAUSTED)
+
+
+def attempt_of(dispatch: Dispatch, status: int) -> Attempt:
+    return Attempt(
+        delivery_id=dispatch.delivery_id,
+        number=dispatch.attempts + 1,
+        started_at=NOW,
+        duration_ms=12,
+        status=status,
+        error=None,
+        ambiguous=False,
+        response="",
+    )
 
 
 # --- attempts
