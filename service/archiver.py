@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 
 from service.archive import Archive
 from service.archive.pieces import TooLarge
-from service.clock import MINUTE, SECOND, Clock, woken_or_after
+from service.claiming import IDLE_MS, claim_for_ever
+from service.clock import MINUTE, SECOND, Clock
 from service.content import Content
 from service.egress import Lost
 from service.errors import Problem
@@ -25,13 +26,12 @@ from service.schedule import back_off
 from service.settings import ArchiveSettings
 from service.settling import End, Settled, settle
 from service.store.statements import Database, Transaction, run
-from service.store.store import Dispatch, Reads, claim_tasks, renew_lease, step
+from service.store.store import Dispatch, Reads, claim_tasks, give_back, renew_lease, step
 from service.wire import Json
 
 log = logging.getLogger("reelhook.archive")
 
 LEASE_MS = 60 * SECOND
-IDLE_MS = 250
 LONGEST_PAUSE_MS = 5 * MINUTE
 DRAIN_MS = 20 * SECOND
 PRUNE_AT_ONCE = 100
@@ -81,35 +81,45 @@ class Archiver:
     async def run(self) -> None:
         """Archive until cancelled; downloads under way are let finish for a while."""
         try:
-            while True:
-                self._woken.clear()
-                wait_ms = IDLE_MS
-                try:
-                    if await self._take():
-                        continue
-                except Exception:  # the database may be busy or full: tried again when it is not
-                    log.exception("archive.claim_failed")
-                await woken_or_after(self._woken, wait_ms)
+            await claim_for_ever(
+                "archive",
+                until_due=self._until_due,
+                claim=self._claim,
+                start=self._start,
+                give_back=self._give_back,
+                woken=self._woken,
+            )
         finally:
             if self._running:
                 await asyncio.wait(self._running, timeout=DRAIN_MS / 1000)
 
-    async def _take(self) -> bool:
-        """Begin what is due and there is room for; whether there was any."""
-        free = self._settings.concurrency - len(self._running)
+    async def _until_due(self) -> int:
+        if len(self._running) >= self._settings.concurrency:
+            return IDLE_MS
+        due_at = await self._reads.next_at("next_to_archive")
+        return IDLE_MS if due_at is None else due_at - self._clock()
+
+    async def _claim(self) -> list[Task]:
         now = self._clock()
-        due_at = await self._reads.next_at("next_to_archive") if free > 0 else None
-        if due_at is None or due_at > now:
-            return False
-        lease = new_id("lease", now)
-        claimed = await self._database.write(
-            claim_tasks, "claim_tasks_to_archive", now=now, until=now + LEASE_MS, lease=lease, limit=free
+        free = self._settings.concurrency - len(self._running)
+        return await self._database.write(
+            claim_tasks,
+            "claim_tasks_to_archive",
+            now=now,
+            until=now + LEASE_MS,
+            lease=new_id("lease", now),
+            limit=free,
         )
-        for task in claimed:
+
+    def _start(self, tasks: list[Task]) -> None:
+        for task in tasks:
             started = asyncio.create_task(self._guarded(task), name=f"archive {task.id}")
             self._running.add(started)
             started.add_done_callback(self._ended)
-        return bool(claimed)
+
+    async def _give_back(self, tasks: list[Task]) -> None:
+        for task in tasks:
+            await self._database.write(give_back, task.id, task.lease, self._clock(), 0)
 
     def _ended(self, done: "asyncio.Task[None]") -> None:
         self._running.discard(done)

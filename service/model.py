@@ -112,13 +112,8 @@ class Snapshot:
 
     status: None when the gateway's `word` is unknown to us. progress: 0 to 100. details: what the gateway says of the
     result (duration, resolution, ratio, seed …). usage: as the gateway counts. cost: in money (costs.py), where the
-<<<<<<< HEAD
-    settings name a price. refunded: nothing of it is charged in the end. error: why it failed.
-    answer: the whole answer as the gateway wrote it, for what nobody here knows.
-=======
     settings name a price. refunded: nothing of it is charged in the end; None: not reckoned yet. error: why it failed.
     answer: the whole answer as the gateway wrote it, for what nobody here knows.
->>>>>>> bd6ce70 (Let a snapshot that nobody has reckoned say nothing of a refund)
     """
 
     status: Status | None
