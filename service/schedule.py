@@ -27,6 +27,13 @@ def back_off(misses: int, chance: float, *, first: int = SECOND, longest: int = 
     return round(pause * (0.5 + 0.5 * chance))
 
 
+def taken(began_at: int, open_at: int, over_at: int, *, told: bool) -> int:
+    """How long a task took that began at one instant, was last seen unfinished at another, and was seen to be over at a
+    third. told: its callback told of it at once. Where it was looked at, it ended somewhere between two looks: to take
+    the later one for the end would make the next first look later still, and so on without an end."""
+    return over_at - began_at if told else (max(began_at, open_at) + over_at) // 2 - began_at
+
+
 def usual(durations: Sequence[int], quantile: float = QUANTILE) -> int | None:
     """The time by which nine in ten tasks were done; None before five have been seen."""
     if len(durations) < 5:

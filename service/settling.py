@@ -11,6 +11,7 @@ from service.costs import charged
 from service.errors import Problem
 from service.events import Publisher
 from service.model import Snapshot, Status, Submission, Task
+from service.schedule import taken
 from service.store.statements import Transaction
 from service.store.store import Dispatch, error_text, find_task, step
 from service.usage import book
@@ -51,6 +52,7 @@ def settle(task_id: str, end: End, publisher: Publisher, now: int) -> Transactio
         result=dump_text(merged(task, end.snapshot) | ({"archive": end.archive} if end.archive else {})),
         error=error_text(end.error),
         settled_by=end.by,
+        took_ms=_took_ms(task, end, now),
         now=now,
     )
     if settled is None:
@@ -58,6 +60,15 @@ def settle(task_id: str, end: End, publisher: Publisher, now: int) -> Transactio
     dispatches = yield from publisher.publish(settled, f"task.{end.status}", now)
     yield from book(task.result, settled, ended=True)
     return Settled(settled, dispatches)
+
+
+def _took_ms(task: Task, end: End, now: int) -> int | None:
+    """How long a success took its gateway; None where nobody can tell."""
+    if end.status is not Status.SUCCEEDED or task.accepted_at is None:
+        return None
+    over_at = task.result.get("announced_at", now)  # what was archived first was over before
+    open_at = task.looked_at if task.looked_at is not None and task.misses == 0 else task.accepted_at
+    return max(0, taken(task.accepted_at, min(open_at, over_at), over_at, told=end.by == "callback"))
 
 
 def conclude(task_id: str, end: End, publisher: Publisher, now: int, *, archiving: bool) -> Transaction[Settled | None]:
@@ -85,7 +96,8 @@ def end_of(task: Task, snapshot: Snapshot, by: str, now: int, result_grace_ms: i
     if status is None or not status.terminal:
         return None
     if status is not Status.SUCCEEDED:
-        error = snapshot.error or Problem("task_failed", f"the gateway says {snapshot.word or status} and no more")
+        code = status.value if status in (Status.CANCELLED, Status.EXPIRED) else "task_failed"
+        error = snapshot.error or Problem(code, f"the gateway says {snapshot.word or status} and no more")
         return End(status=status, by=by, error=error, snapshot=snapshot)
     if snapshot.video_url is not None:
         return End(status=status, by=by, snapshot=snapshot)

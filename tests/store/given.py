@@ -164,6 +164,7 @@ def settlement(task: Task, status: Status = Status.SUCCEEDED, at: int = NOW) -> 
         "result": '{"video_url":"https://a/v.mp4"}',
         "error": None,
         "settled_by": "sweep",
+        "took_ms": at - task.accepted_at if task.accepted_at is not None else None,
         "now": at,
     }
 

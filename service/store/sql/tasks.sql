@@ -212,7 +212,7 @@ UPDATE tasks SET
     status = :status, submission = :submission, gateway_task_id = :gateway_task_id,
     progress = 100, result = :result, error = :error, settled_by = :settled_by,
     running_at = CASE WHEN running_at IS NULL AND :status = 'succeeded' THEN :now ELSE running_at END,
-    finished_at = :now, updated_at = :now, next_at = NULL, lease = NULL
+    took_ms = :took_ms, finished_at = :now, updated_at = :now, next_at = NULL, lease = NULL
 WHERE id = :id AND next_at IS NOT NULL
 RETURNING *;
 
@@ -236,8 +236,7 @@ SELECT id, task_id, received_at, outcome, body FROM callbacks
 WHERE task_id = :task_id AND id < :before ORDER BY id DESC LIMIT :limit;
 
 -- name: recent_durations
--- How long tasks of this kind took of late, from accepted to finished.
-SELECT finished_at - accepted_at AS duration_ms FROM tasks
-WHERE gateway = :gateway AND model = :model AND status = 'succeeded' AND accepted_at IS NOT NULL
-  AND accepted_at <= finished_at
+-- How long tasks of this kind took of late.
+SELECT took_ms AS duration_ms FROM tasks
+WHERE gateway = :gateway AND model = :model AND status = 'succeeded' AND took_ms IS NOT NULL
 ORDER BY finished_at DESC LIMIT :limit;
