@@ -25,6 +25,7 @@ CODES: Mapping[str, tuple[int, bool]] = MappingProxyType(
         "insufficient_credit": (402, False),
         "forbidden": (403, False),
         "not_found": (404, False),
+        "unknown_route": (404, False),
         "method_not_allowed": (405, False),
         "conflict": (409, False),
         "idempotency_conflict": (409, False),

@@ -166,3 +166,11 @@ async def test_a_caller_is_called_back_once_however_often_the_gateway_calls(tmp_
         while it.sandbox.pending_callbacks:
             await asyncio.sleep(0.01)
         assert len(sink.requests) == 1
+
+
+@EVERY_GATEWAY
+async def test_an_unknown_route_is_not_taken_for_an_unknown_task(tmp_path, dialect):
+    async with hub(tmp_path, dialect, worker=False) as it:
+        answer = await it.http.get(f"/{dialect}/no/such/route")
+        problem = DIALECTS[dialect].read_error(answer.status_code, answer.json())
+        assert problem and (answer.status_code, problem.code) == (404, "unknown_route")

@@ -62,7 +62,7 @@ PASSED_ON = (
 
 # videos.txt "Both success and business failures return HTTP 200". ASSUME that only what fails before or beside the
 # business has an HTTP status of its own: keys, the HTTP message itself, and faults of the server.
-REAL_STATUSES = ("unauthorized", "method_not_allowed", "too_large", "unsupported_media_type")
+REAL_STATUSES = ("unauthorized", "unknown_route", "method_not_allowed", "too_large", "unsupported_media_type")
 
 
 def read_create(body: Json) -> VideoRequest:

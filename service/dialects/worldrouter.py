@@ -95,6 +95,7 @@ def write_error(problem: Problem) -> tuple[int, Json]:
     """ASSUME {error: {code, message, type}, requestId}: only the statuses and words are documented. The request id is
     empty, for a dialect knows of no request."""
     status, word = REFUSALS.get(problem.code, (problem.status, word_of(problem)))
+    word = word_of(problem) if problem.gateway_code else word
     kind = "server_error" if status == 424 or status >= 500 else "invalid_request_error"
     body: Json = {"error": {"code": word, "message": problem.message, "type": kind}, "requestId": ""}
     if problem.code == "upstream_failed":

@@ -16,7 +16,7 @@ log = logging.getLogger("reelhook.web")
 
 WriteError = Callable[[Problem], tuple[int, Json]]
 
-_CODES_BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 400: "invalid_request"}
+_CODES_BY_STATUS = {404: "unknown_route", 405: "method_not_allowed", 413: "too_large", 400: "invalid_request"}
 
 
 def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
