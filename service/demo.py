@@ -85,7 +85,7 @@ async def _until_stopped(playing: Coroutine[Any, Any, int]) -> int:
 
 
 async def _play(screen: "Screen", folder: Path, *, json: bool, keep: bool) -> int:
-    screen.say("demo", "starting five gateways, two subscribers and the service …")
+    screen.say("demo", "starting six gateways, two subscribers and the service …")
     try:
         async with open_cast(folder) as cast:
             figures, broken = await _unless_it_dies(cast, _tell(cast, screen))

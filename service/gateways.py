@@ -86,7 +86,7 @@ class Gateway:
         if not re.fullmatch(r"[!-~]*", settings.key):
             raise SettingsError(f"gateways.{name}.key: must be printable ASCII without blanks or line ends")
         self.base_url = _base_url(name, self.dialect, settings)
-        self.models = settings.models or self.dialect.models
+        self.models = settings.models or (*self.dialect.models, *(("*",) if self.dialect.open_models else ()))
         self.min_interval_ms = settings.min_interval or self.dialect.min_interval_ms
         wanted = self.dialect.calls_back if settings.callbacks is None else settings.callbacks
         self.calls_back = wanted and callback_base is not None

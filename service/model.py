@@ -57,6 +57,8 @@ EVENT_TYPES = (
     *(f"task.{status}" for status in TERMINAL),
 )
 TERMINAL_EVENTS = tuple(f"task.{status}" for status in TERMINAL)
+# The event by which a status is told: a queued task is one that the gateway has accepted.
+EVENT_OF = {status: "task.accepted" if status is Status.QUEUED else f"task.{status}" for status in Status}
 
 
 class Submission(StrEnum):

@@ -14,7 +14,7 @@ from service.wire import Json
 
 ODD_WORD = "thinking"
 STATUS_NAMES = ("status",)
-LINK_NAMES = ("video_url", "result_url", "url")  # where the five gateways show the link of a result
+LINK_NAMES = ("video_url", "result_url", "url")  # where the gateways show the link of a result
 
 USUAL_SECONDS = 5
 # 1280 x 720 pixels, 24 times a second, by 1024: how Ark counts the tokens of a video.

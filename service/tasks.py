@@ -65,6 +65,7 @@ class Order:
     webhook_field: str
     webhook_format: str
     webhook_secret: str
+    webhook_events: tuple[str, ...] = TERMINAL_EVENTS
     idempotency_key: str | None = None
 
 
@@ -364,7 +365,7 @@ def _one_shot(order: Order, task: Task) -> Subscription | None:
         owner=order.owner,
         task_id=task.id,
         url=order.request.webhook_url,
-        events=TERMINAL_EVENTS,
+        events=order.webhook_events,
         format=order.webhook_format,
         secret=order.webhook_secret,
         created_at=task.created_at,

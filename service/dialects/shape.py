@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from service.errors import Problem
-from service.model import Snapshot, VideoRequest, View
+from service.model import TERMINAL, Snapshot, Status, VideoRequest, View
 from service.wire import Json, Path
 
 Operation = Literal["create", "get", "cancel", "content"]
@@ -64,9 +64,11 @@ class Dialect:
     """The wire language of a gateway.
 
     documentation: the name of the text that every fact here was read in. base_url: None when it says none.
+    open_models: whether a gateway without a list of its own in the settings takes other ids besides `models` too.
     calls_back: whether the documentation describes a callback; callback_per_status: at each change, not only at the
-    end. min_interval_ms: never ask about one task more often. result_needs_key: whether the result is downloaded with
-    the key of the gateway. read_error: None when the answer is no error. write_error: HTTP status and body.
+    end. called_back: the statuses that callers of our compatible API are called back about.
+    min_interval_ms: never ask about one task more often. result_needs_key: whether the result is downloaded with the
+    key of the gateway. read_error: None when the answer is no error. write_error: HTTP status and body.
     """
 
     name: str
@@ -80,7 +82,9 @@ class Dialect:
     write_callback: Callable[[View], Json]
     read_error: Callable[[int, Any], Problem | None]
     write_error: Callable[[Problem], tuple[int, Json]]
+    open_models: bool = False
     callback_per_status: bool = False
+    called_back: tuple[Status, ...] = TERMINAL
     min_interval_ms: int = 1_000
     result_needs_key: bool = False
 

@@ -16,7 +16,7 @@ from service.errors import Problem
 from service.formats.gateway import public_id, task_id, view
 from service.gateways import Gateway
 from service.keys import Caller
-from service.model import Submission, Task, VideoRequest, View
+from service.model import EVENT_OF, Submission, Task, VideoRequest, View
 from service.signing import owner_secret
 from service.tasks import Order
 from service.web.answers import json_answer
@@ -77,6 +77,7 @@ class HubEngine:
             webhook_field=".".join(surface.callback_path),
             webhook_format="gateway",
             webhook_secret=owner_secret(self._services.secret_key, caller.name),
+            webhook_events=tuple(EVENT_OF[status] for status in self._gateway.dialect.called_back),
             idempotency_key=idempotency_key(request),
         )
         submitted = await self._services.tasks.submit(order, wait_ms=None)

@@ -32,6 +32,7 @@ ROWS: dict[str, tuple[Json, dict[str, Json]]] = {
             "cubicspaces-official": {"duration": 5},
             "videos-videos": {"duration": 5},
             "seedance2-open": {"duration": 5},
+            "ark-official": {"duration": 5},
         },
     ),
     "duration auto": (
@@ -41,6 +42,7 @@ ROWS: dict[str, tuple[Json, dict[str, Json]]] = {
             "cubicspaces-unified": {"metadata": {"duration": -1}},
             "cubicspaces-official": {"duration": -1},
             "videos-videos": {"duration": -1},
+            "ark-official": {"duration": -1},
         },
     ),
     "ratio": (
@@ -51,6 +53,7 @@ ROWS: dict[str, tuple[Json, dict[str, Json]]] = {
             "cubicspaces-official": {"ratio": "16:9"},
             "videos-videos": {"metadata": {"ratio": "16:9"}},
             "seedance2-open": {"aspectRatio": "16:9"},
+            "ark-official": {"ratio": "16:9"},
         },
     ),
     "resolution": (
@@ -62,6 +65,7 @@ ROWS: dict[str, tuple[Json, dict[str, Json]]] = {
             "cubicspaces-official": {"resolution": "720p"},
             "videos-videos": {"metadata": {"resolution": "720p"}},
             "seedance2-open": {"resolution": "720p"},
+            "ark-official": {"resolution": "720p"},
         },
     ),
     "first frame": (
@@ -72,6 +76,7 @@ ROWS: dict[str, tuple[Json, dict[str, Json]]] = {
             "cubicspaces-official": {"content": [{"type": "image_url", "image_url": {"url": PLAIN.url}}]},
             "videos-videos": {"image": PLAIN.url},
             "seedance2-open": {"mediaUrls": [PLAIN.url]},
+            "ark-official": {"content": [{"type": "image_url", "image_url": {"url": PLAIN.url}}]},
         },
     ),
     "first+last": (
@@ -81,6 +86,7 @@ ROWS: dict[str, tuple[Json, dict[str, Json]]] = {
             "cubicspaces-unified": {"metadata": {"content": [item(FIRST), item(LAST)]}},
             "cubicspaces-official": {"content": [item(FIRST), item(LAST)]},
             "videos-videos": {"metadata": {"content": [item(FIRST), item(LAST)]}},
+            "ark-official": {"content": [item(FIRST), item(LAST)]},
         },
     ),
     "references": (
@@ -91,6 +97,7 @@ ROWS: dict[str, tuple[Json, dict[str, Json]]] = {
             "cubicspaces-unified": {"metadata": {"content": [item(REFERENCE)]}},
             "cubicspaces-official": {"content": [item(REFERENCE)]},
             "videos-videos": {"metadata": {"content": [item(REFERENCE)]}},
+            "ark-official": {"content": [item(REFERENCE)]},
         },
     ),
     "callback": (
@@ -102,6 +109,7 @@ ROWS: dict[str, tuple[Json, dict[str, Json]]] = {
             "cubicspaces-official": {"callback_url": CALLBACK},
             "videos-videos": {"metadata": {"callback_url": CALLBACK}},
             "seedance2-open": {"webhookUrl": CALLBACK},
+            "ark-official": {"callback_url": CALLBACK},
         },
     ),
     "caller metadata": (
@@ -113,6 +121,7 @@ ROWS: dict[str, tuple[Json, dict[str, Json]]] = {
             "cubicspaces-official": {},
             "videos-videos": {},
             "seedance2-open": {"metadata": {"order": 7}},
+            "ark-official": {},
         },
     ),
 }
@@ -162,6 +171,10 @@ def test_f7_a_wish_that_a_gateway_cannot_express_is_refused_before_anything_is_s
         ("videos-videos", {"model": "seedance-2.0-fast", "resolution": "1080p"}, "resolution"),
         ("videos-videos", {"media": (FIRST, PLAIN)}, "media[].role"),
         ("videos-videos", {"prompt": None}, "prompt"),
+        ("ark-official", {"media": (FIRST, REFERENCE)}, "media[].role"),
+        ("ark-official", {"media": (PLAIN, Media(type="audio", url="https://x/a", role="hero"))}, "media[1].role"),
+        ("ark-official", {"extra": {"frames": 30}}, "frames"),
+        ("ark-official", {"prompt": None}, "prompt"),
         ("seedance2-open", {"media": (FIRST,)}, "media[0].role"),
         ("seedance2-open", {"media": (PLAIN,) * 6}, "media"),
         ("seedance2-open", {"media": (REFERENCE,)}, "media[0].url"),
