@@ -12,11 +12,11 @@ A create ends in one of five ways, and which one it is decides whether it may ev
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from service.clock import SECOND, Clock
 from service.dialects import DIALECTS
@@ -157,6 +157,27 @@ class Gateway:
         """Ask about one task; a Problem when there was no answer to be had, which says nothing about the task."""
         return await self._ask("get", surface, gateway_task_id, timeout_ms)
 
+    async def look_at_many(
+        self, gateway_task_ids: Sequence[str], surface: Surface, kind: str, timeout_ms: int
+    ) -> Mapping[str, Snapshot] | Problem:
+        """Ask about many tasks by one list: what it shows, by the gateway's id. Not every task has to be there."""
+        route, lists = surface.route("list"), surface.lists
+        assert route is not None  # callers ask for a list only where there is one
+        assert lists is not None
+        query = urlencode(lists.write_query(gateway_task_ids, kind))
+        body = await self._answer_to(self._request(route, query=query), timeout_ms)
+        if isinstance(body, Problem):
+            return body
+        shown = lists.read(body)
+        if shown is None:
+            return Problem("gateway_error", f"{self.name} did not answer with a list of tasks")
+        asked = frozenset(gateway_task_ids)
+        return {
+            snapshot.gateway_task_id: replace(snapshot, video_url=self.located(snapshot.video_url))
+            for snapshot in shown
+            if snapshot.gateway_task_id in asked
+        }
+
     async def cancel(self, gateway_task_id: str, surface: Surface, timeout_ms: int) -> Snapshot | Problem:
         """Ask to cancel one task."""
         return await self._ask("cancel", surface, gateway_task_id, timeout_ms)
@@ -190,9 +211,19 @@ class Gateway:
         assert route is not None  # callers ask for a cancel only where there is one
         read = surface.read_task if operation == "get" else surface.read_cancelled
         assert read is not None
+        body = await self._answer_to(self._request(route, task_id), timeout_ms)
+        if isinstance(body, Problem):
+            return body
+        snapshot = read(body)
+        if snapshot.gateway_task_id not in (None, task_id):
+            return Problem("gateway_error", f"{self.name} was asked about {task_id} and told of another task")
+        return replace(snapshot, video_url=self.located(snapshot.video_url))
+
+    async def _answer_to(self, request: HttpRequest, timeout_ms: int) -> Json | Problem:
+        """The JSON object that a question is answered with."""
         try:
             async with self._turn():
-                answer = await self._egress.ask(self._request(route, task_id), timeout_ms=timeout_ms, cap=ANSWER_CAP)
+                answer = await self._egress.ask(request, timeout_ms=timeout_ms, cap=ANSWER_CAP)
         except NotSent as error:
             return Problem("gateway_unreachable", f"{self.name} cannot be reached: {error}")
         except Lost as error:
@@ -206,10 +237,7 @@ class Gateway:
             return Problem(
                 "gateway_error", f"{self.name} did not answer with a JSON object", gateway_status=answer.status
             )
-        snapshot = read(body)
-        if snapshot.gateway_task_id not in (None, task_id):
-            return Problem("gateway_error", f"{self.name} was asked about {task_id} and told of another task")
-        return replace(snapshot, video_url=self.located(snapshot.video_url))
+        return body
 
     def _judge_create(self, surface: Surface, answer: HttpAnswer) -> CreateOutcome:
         body = _json(answer)
@@ -238,13 +266,14 @@ class Gateway:
         """A result URL may be relative to the gateway (videos.txt: "Has the form /v1/videos/{task_id}/content")."""
         return self.base_url + url if url is not None and url.startswith("/") else url
 
-    def _request(self, route: Route, task_id: str = "", body: bytes = b"") -> HttpRequest:
+    def _request(self, route: Route, task_id: str = "", body: bytes = b"", query: str = "") -> HttpRequest:
         headers = {"accept": "application/json"}
         if self.settings.key:
             headers["authorization"] = f"Bearer {self.settings.key}"
         if body:
             headers["content-type"] = "application/json"
-        return HttpRequest(method=route.method, url=self.base_url + _filled(route, task_id), headers=headers, body=body)
+        url = self.base_url + _filled(route, task_id) + (f"?{query}" if query else "")
+        return HttpRequest(method=route.method, url=url, headers=headers, body=body)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

@@ -22,6 +22,7 @@ from service.gateways import Gateway, open_gateways
 from service.guard import Guard
 from service.keys import Keys
 from service.links import Links
+from service.looking import Looks
 from service.pace import Pace
 from service.settings import Settings
 from service.signing import CallbackTokens, ContentTokens
@@ -99,9 +100,8 @@ async def open_services(
             chance=chance,
             hand_over=deliveries.accept,
         )
-        sweeper = Sweeper(
+        looks = Looks(
             database=database,
-            reads=reads,
             gateways=gateways,
             tasks=tasks,
             pace=pace,
@@ -128,6 +128,15 @@ async def open_services(
                 chance=chance,
                 hand_over=deliveries.accept,
             )
+        sweeper = Sweeper(
+            database=database,
+            reads=reads,
+            gateways=gateways,
+            tasks=tasks,
+            looks=looks,
+            settings=settings,
+            clock=clock,
+        )
         yield Services(
             settings=settings,
             clock=clock,

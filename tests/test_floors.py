@@ -19,6 +19,7 @@ FLOORS = {
     10: ("web", "worker"),
     9: ("wiring",),
     8: ("sweeper", "archiver", "sandbox"),
+    7.5: ("looking",),
     7: ("tasks", "deliveries", "content", "sandbox_callbacks"),
     6.5: ("hearing",),
     6: ("settling", "sandbox_task"),

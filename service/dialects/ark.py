@@ -6,6 +6,7 @@ Documentation: gateways.md, section 2, "Official Ark / ModelArk video task API".
 from collections.abc import Mapping
 from typing import Any
 
+from service.dialects.ark_list import LISTS
 from service.dialects.ark_models import check_model
 from service.dialects.ark_task import (
     CALLBACK,
@@ -183,6 +184,7 @@ SURFACE = Surface(
     routes=(
         Route(operation="create", method="POST", path=CREATE_PATH),
         Route(operation="get", method="GET", path=CREATE_PATH + "/{id}"),
+        Route(operation="list", method="GET", path=CREATE_PATH),
     ),
     id_prefix="cgt-",
     callback_path=CALLBACK,
@@ -194,6 +196,7 @@ SURFACE = Surface(
     read_receipt=read_ark_receipt,
     write_task=write_task,
     read_task=read_ark_task,
+    lists=LISTS,
 )
 
 DIALECT = Dialect(

@@ -1,33 +1,53 @@
 """What a dialect is: each message of a gateway described once, for the side that writes it and the side that reads it.
 
     message                      written by                         read by
-    create request               our client of the gateway          the compatible API, the sandbox
+    create request, list query   our client of the gateway          the compatible API, the sandbox
     receipt, task, callback,     the compatible API, the sandbox    our client, our callback receiver
-    error, cancel answer
+    error, list, cancel answer
 
 A dialect is pure: no I/O, no clock, no web framework. What is tabular is a table (fields.py, status words); whatever
 needs an `if` is a pair of functions `read_x` / `write_x` in the gateway's own file.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from service.errors import Problem
-from service.model import TERMINAL, Snapshot, Status, VideoRequest, View
+from service.model import TERMINAL, ListQuery, Snapshot, Status, VideoRequest, View
 from service.wire import Json, Path
 
-Operation = Literal["create", "get", "cancel", "content"]
+Operation = Literal["create", "get", "cancel", "list", "delete", "content"]
+Query = Sequence[tuple[str, str]]
+"""The parameters of a query string, in order; a name can be there more than once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """Where an operation lives on the wire: `path` holds `{id}` except for create. The first of an operation is the
-    one that our client uses; the others are aliases that our server answers too."""
+    """Where an operation lives on the wire: `path` holds `{id}` except for create and list. The first of an operation
+    is the one that our client uses; the others are aliases that our server answers too."""
 
     operation: Operation
     method: str
     path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lists:
+    """How a surface lists tasks, so that one question can ask about many.
+
+    most: how many ids our client puts into a question. shows_ms: how old a task can be that is shown. kind: tasks that
+    have the same one can be asked about together. write_query: of ids and their kind. write: of the total and of the
+    tasks as write_task wrote them. read: None where the answer is no list.
+    """
+
+    most: int
+    shows_ms: int
+    kind: Callable[[VideoRequest], str]
+    write_query: Callable[[Sequence[str], str], Query]
+    read_query: Callable[[Query], ListQuery]
+    write: Callable[[int, Sequence[Json]], Json]
+    read: Callable[[Json], Sequence[Snapshot] | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +73,7 @@ class Surface:
     read_task: Callable[[Json], Snapshot]
     write_cancelled: Callable[[View], Json] | None = None
     read_cancelled: Callable[[Json], Snapshot] | None = None
+    lists: Lists | None = None
 
     def route(self, operation: Operation) -> Route | None:
         """The route our client uses for an operation; None when the gateway has none."""

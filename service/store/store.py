@@ -12,10 +12,12 @@ from service.model import (
     Delivery,
     DeliveryStatus,
     Event,
+    ListQuery,
     Status,
     Submission,
     Subscription,
     Task,
+    first_id,
     request_from_json,
     request_to_json,
 )
@@ -24,6 +26,7 @@ from service.wire import Json, dump_text, loads
 
 BEFORE_ALL = "~"  # sorts after every id: the first page
 FOR_EVER = 2**62
+TASK_ID_LENGTH = len("task_") + 26
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +115,7 @@ def insert_task(
         dialect=task.dialect,
         surface=task.surface,
         model=task.request.model,
+        service_tier=task.request.service_tier or "default",
         request=dump_text(request_to_json(task.request)),
         when_full=task.when_full,
         now=task.created_at,
@@ -247,6 +251,28 @@ class Reads:
     async def tasks(self, owner: str | None, window: Window, *, status: str | None, gateway: str | None) -> list[Task]:
         rows = await self._database.read("tasks_page", owner=owner, status=status, gateway=gateway, **window.params())
         return [task_from_row(row) for row in rows]
+
+    async def listed(self, owner: str | None, mount: str, query: ListQuery, *, since: int) -> tuple[int, list[Task]]:
+        """(how many there are, those of the page), newest first: the tasks of one gateway's API that were not deleted
+        there. query.ids: our own; those that cannot be ours are none."""
+        params: Json = {
+            "owner": owner,
+            "mount": mount,
+            "status": query.status and query.status.value,
+            "model": query.model,
+            "service_tier": query.service_tier,
+            "since": since,
+            "first": first_id("task", since),
+        }
+        name = "listed_tasks"
+        if query.ids:
+            name = "listed_tasks_by_id"
+            params["ids"] = "".join(sorted({task_id for task_id in query.ids if len(task_id) == TASK_ID_LENGTH}))
+        rows = await self._database.read(name, limit=query.limit, offset=query.offset, **params)
+        counted = rows
+        if not rows and query.offset:  # a page past the end
+            counted = await self._database.read(name, limit=1, offset=0, **params)
+        return counted[0]["total"] if counted else 0, [task_from_row(row) for row in rows]
 
     async def callbacks(self, task_id: str, window: Window) -> list[Callback]:
         rows = await self._database.read("callbacks_page", task_id=task_id, before=window.before, limit=window.limit)

@@ -4,7 +4,8 @@ The same routes and the same readers and writers of messages stand in front of t
 whether there is a real hub behind it or a simulator.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from starlette.requests import Request
@@ -16,12 +17,13 @@ from service.errors import Problem
 from service.formats.gateway import public_id, task_id, view
 from service.gateways import Gateway
 from service.keys import Caller
-from service.model import EVENT_OF, Submission, Task, VideoRequest, View
+from service.model import EVENT_OF, ListQuery, Submission, Task, VideoRequest, View
 from service.signing import owner_secret
 from service.tasks import Order
 from service.web.answers import json_answer
 from service.web.content import ContentAnswer
 from service.web.requests import idempotency_key, identify, read_json
+from service.wire import Json
 from service.wiring import Services
 
 
@@ -38,6 +40,10 @@ class Engine(Protocol):
 
     async def content(self, request: Request, surface: Surface, public: str) -> Response:
         """The video of a task, or the part of it that is asked for."""
+        ...
+
+    async def list(self, request: Request, surface: Surface, query: ListQuery) -> tuple[int, Sequence[Json]]:
+        """How many tasks there are, and those of the page as write_task writes them."""
         ...
 
     async def admit(self, request: Request) -> None:
@@ -96,6 +102,17 @@ class HubEngine:
         caller = await identify(request, self._services.keys)
         return ContentAnswer(self._services, await self._find(caller, surface, public), "video", request)
 
+    async def list(self, request: Request, surface: Surface, query: ListQuery) -> tuple[int, Sequence[Json]]:
+        caller = await identify(request, self._services.keys)
+        assert surface.lists is not None  # a route that lists has its messages
+        total, tasks = await self._services.reads.listed(
+            caller.owner,
+            self._gateway.name,
+            replace(query, ids=tuple(task_id(public, surface) for public in query.ids)),
+            since=self._services.clock() - surface.lists.shows_ms,
+        )
+        return total, [surface.write_task(view(task, surface, self._services.links)) for task in tasks]
+
     async def _find(self, caller: Caller, surface: Surface, public: str) -> Task:
         task = await self._services.reads.task(task_id(public, surface), caller.owner)
         if task is None or task.gateway != self._gateway.name:
@@ -139,6 +156,17 @@ def _get(surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoint:
     return get
 
 
+def _list(surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoint:
+    async def list_tasks(request: Request) -> Response:
+        assert surface.lists is not None  # a route that lists has its messages
+        engine = engine_of(request)
+        await engine.admit(request)
+        query = surface.lists.read_query(request.query_params.multi_items())
+        return json_answer(surface.lists.write(*await engine.list(request, surface, query)))
+
+    return list_tasks
+
+
 def _cancel(surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoint:
     async def cancel(request: Request) -> Response:
         assert surface.write_cancelled is not None  # a route that cancels has its message
@@ -156,4 +184,4 @@ def _content(surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoi
     return content
 
 
-_ENDPOINTS = {"create": _create, "get": _get, "cancel": _cancel, "content": _content}
+_ENDPOINTS = {"create": _create, "get": _get, "list": _list, "cancel": _cancel, "content": _content}

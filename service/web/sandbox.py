@@ -8,7 +8,7 @@ GET /sandbox/log                 what the simulator saw (sandbox_log.py)
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -22,13 +22,14 @@ from service.dialects import DIALECTS
 from service.dialects.shape import Surface
 from service.egress import open_egress
 from service.guard import Guard
-from service.model import VideoRequest, View
+from service.model import ListQuery, VideoRequest, View
 from service.sandbox import ReplyLost, SandboxSettings, Scripted, Simulator
 from service.web.answers import exception_answers, json_answer
 from service.web.compat import gateway_routes
 from service.web.ranges import file_answer
 from service.web.requests import bearer
 from service.web.serving import NoAnswer, listen, serving, url_of
+from service.wire import Json
 
 BODY_LIMIT = 64 * 2**20
 
@@ -56,6 +57,10 @@ class SandboxEngine:
     async def get(self, request: Request, surface: Surface, public: str) -> View:
         await self.admit(request)
         return self._simulator.get(surface, public)
+
+    async def list(self, request: Request, surface: Surface, query: ListQuery) -> tuple[int, Sequence[Json]]:
+        await self.admit(request)
+        return self._simulator.list(surface, query)
 
     async def cancel(self, request: Request, surface: Surface, public: str) -> View:
         await self.admit(request)

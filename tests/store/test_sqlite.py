@@ -37,6 +37,13 @@ async def test_a_page_of_one_owner_is_read_through_the_owners_index(database: Da
     assert f"USING INDEX {table}_of_owner (owner=?" in plan["detail"]
 
 
+async def test_a_list_of_one_owner_is_read_through_the_owners_index(database: Database) -> None:
+    text = _narrowed("listed_tasks", frozenset({"owner", "service_tier"}))
+    params = {"owner": "ann", "mount": "ark", "service_tier": "default", "since": 0, "first": "task_0"}
+    plan = await database.write(sql, f"EXPLAIN QUERY PLAN {text}", **params, limit=1, offset=0)
+    assert any("USING INDEX tasks_of_owner (owner=? AND id>?" in row["detail"] for row in plan)
+
+
 def test_every_filter_that_may_be_left_out_is_written_so_that_it_can_be() -> None:
     assert not [name for name in statements() if "AS TEXT) IS NULL" in _narrowed(name, frozenset())]
 

@@ -1,9 +1,9 @@
 -- name: insert_task
 INSERT INTO tasks (
-    id, owner, gateway, dialect, surface, model, request, when_full, status, submission, result,
+    id, owner, gateway, dialect, surface, model, service_tier, request, when_full, status, submission, result,
     created_at, updated_at, deadline_at, misses, callbacks, next_at, lease
 ) VALUES (
-    :id, :owner, :gateway, :dialect, :surface, :model, :request, :when_full, 'queued', 'sending', '{}',
+    :id, :owner, :gateway, :dialect, :surface, :model, :service_tier, :request, :when_full, 'queued', 'sending', '{}',
     :now, :now, :deadline_at, 0, 0, :next_at, :lease
 );
 
@@ -44,6 +44,36 @@ WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
   AND id < :before
 ORDER BY id DESC
 LIMIT :limit;
+
+-- name: listed_tasks
+-- As a gateway's own API lists them. Ids sort by time: `first` lets the index leave out what is too old.
+SELECT tasks.*, COUNT(*) OVER () AS total FROM tasks
+WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
+  AND gateway = :mount AND deleted_at IS NULL
+  AND id >= :first AND created_at >= :since
+  AND (status = :status OR CAST(:status AS TEXT) IS NULL)
+  AND (model = :model OR CAST(:model AS TEXT) IS NULL)
+  AND (service_tier = :service_tier OR CAST(:service_tier AS TEXT) IS NULL)
+ORDER BY id DESC
+LIMIT :limit OFFSET :offset;
+
+-- name: listed_tasks_by_id
+-- The same of these ids, which are all of one length and stand one after the other in a text.
+WITH RECURSIVE asked (start, task_id) AS (
+    SELECT 1, SUBSTR(CAST(:ids AS TEXT), 1, 31)
+    UNION ALL
+    SELECT start + 31, SUBSTR(CAST(:ids AS TEXT), start + 31, 31) FROM asked
+    WHERE start + 31 <= LENGTH(CAST(:ids AS TEXT))
+)
+SELECT tasks.*, COUNT(*) OVER () AS total FROM asked JOIN tasks ON tasks.id = asked.task_id
+WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
+  AND gateway = :mount AND deleted_at IS NULL
+  AND id >= :first AND created_at >= :since
+  AND (status = :status OR CAST(:status AS TEXT) IS NULL)
+  AND (model = :model OR CAST(:model AS TEXT) IS NULL)
+  AND (service_tier = :service_tier OR CAST(:service_tier AS TEXT) IS NULL)
+ORDER BY id DESC
+LIMIT :limit OFFSET :offset;
 
 -- name: accept_task
 -- The gateway's id is worth keeping whatever happened meanwhile: a lease that ran out, a callback that came first, a
@@ -126,6 +156,32 @@ UPDATE tasks SET next_at = :until, lease = :lease
 WHERE id IN (SELECT id FROM due)
 RETURNING *;
 
+-- name: claim_tasks_to_list
+-- Of a surface with a list: those that one question can ask about together.
+WITH due AS MATERIALIZED (
+    SELECT id FROM tasks
+    WHERE gateway = :gateway AND submission <> 'unsent' AND next_at IS NOT NULL AND next_at <= :now
+      AND submission = 'accepted' AND alone = 0 AND dialect = :dialect AND surface = :surface
+    ORDER BY next_at LIMIT :limit
+    /* skip locked */
+)
+UPDATE tasks SET next_at = :until, lease = :lease
+WHERE id IN (SELECT id FROM due)
+RETURNING *;
+
+-- name: claim_tasks_to_ask_alone
+-- The others of such a gateway.
+WITH due AS MATERIALIZED (
+    SELECT id FROM tasks
+    WHERE gateway = :gateway AND submission <> 'unsent' AND next_at IS NOT NULL AND next_at <= :now
+      AND (submission <> 'accepted' OR alone = 1 OR dialect <> :dialect OR surface <> :surface)
+    ORDER BY next_at LIMIT :limit
+    /* skip locked */
+)
+UPDATE tasks SET next_at = :until, lease = :lease
+WHERE id IN (SELECT id FROM due)
+RETURNING *;
+
 -- name: next_to_send
 SELECT MIN(next_at) AS next_at FROM tasks
 WHERE gateway = :gateway AND submission = 'unsent' AND next_at IS NOT NULL;
@@ -150,7 +206,7 @@ RETURNING *;
 -- gateway was being asked stays due; a callback that saw the task run meanwhile is not unsaid.
 UPDATE tasks SET
     status = CASE WHEN status = 'running' THEN status ELSE :status END,
-    progress = :progress, result = :result, unknown_word = :unknown_word, misses = :misses,
+    progress = :progress, result = :result, unknown_word = :unknown_word, misses = :misses, alone = :alone,
     running_at = CASE WHEN :status = 'running' AND running_at IS NULL THEN :now ELSE running_at END,
     looked_at = :now, updated_at = :now, lease = NULL,
     next_at = CASE WHEN hinted_at > :started_at THEN CAST(:hinted_next_at AS BIGINT) ELSE :next_at END
