@@ -33,7 +33,8 @@ async def test_a_list_shows_an_owner_only_what_is_theirs_and_the_admin_everythin
 ) -> None:
     anns, bobs = await stored_task(database), await stored_task(database, owner="bob")
     ids = (anns.id, bobs.id)
-    for query in ({}, {"ids": ids}):
+    queries: list[dict[str, Any]] = [{}, {"ids": ids}]
+    for query in queries:
         assert [await listed(reads, owner, **query) for owner in ("ann", "bob", "eve", None)] == [
             (1, [anns.id]),
             (1, [bobs.id]),
