@@ -182,6 +182,14 @@ class Gateway:
         """Ask to cancel one task."""
         return await self._ask("cancel", surface, gateway_task_id, timeout_ms)
 
+    async def delete(self, gateway_task_id: str, surface: Surface, timeout_ms: int) -> Problem | None:
+        """Ask to delete one task; why not, where that is refused or unknown. Ark answers {}, and its own SDK takes an
+        empty answer too (gateways.md section 2)."""
+        route = surface.route("delete")
+        assert route is not None  # callers delete only where there is such a thing
+        answer = await self._answered(self._request(route, gateway_task_id), timeout_ms)
+        return answer if isinstance(answer, Problem) else None
+
     def callback_url(self, token: str) -> str | None:
         return f"{self._callback_base}/callbacks/{self.name}/{token}" if self.calls_back else None
 
@@ -221,6 +229,18 @@ class Gateway:
 
     async def _answer_to(self, request: HttpRequest, timeout_ms: int) -> Json | Problem:
         """The JSON object that a question is answered with."""
+        answer = await self._answered(request, timeout_ms)
+        if isinstance(answer, Problem):
+            return answer
+        body = _json(answer)
+        if not isinstance(body, dict):
+            return Problem(
+                "gateway_error", f"{self.name} did not answer with a JSON object", gateway_status=answer.status
+            )
+        return body
+
+    async def _answered(self, request: HttpRequest, timeout_ms: int) -> HttpAnswer | Problem:
+        """The answer to a question, at the gateway's rate; a Problem where it is a refusal, or there is none."""
         try:
             async with self._turn():
                 answer = await self._egress.ask(request, timeout_ms=timeout_ms, cap=ANSWER_CAP)
@@ -228,16 +248,10 @@ class Gateway:
             return Problem("gateway_unreachable", f"{self.name} cannot be reached: {error}")
         except Lost as error:
             return Problem("gateway_error", f"{self.name} did not answer: {error}")
-        body = _json(answer)
-        problem = self._problem(answer, body)
+        problem = self._problem(answer, _json(answer))
         if problem is not None:
             self.pause(problem)
-            return problem
-        if not isinstance(body, dict):
-            return Problem(
-                "gateway_error", f"{self.name} did not answer with a JSON object", gateway_status=answer.status
-            )
-        return body
+        return problem or answer
 
     def _judge_create(self, surface: Surface, answer: HttpAnswer) -> CreateOutcome:
         body = _json(answer)

@@ -135,6 +135,16 @@ class Hearing:
             yield from insert_callback(callback)
         return outcome, dispatches
 
+    def told_end(self, gateway: Gateway, task: Task, now: int) -> Transaction[End | None]:
+        """The end that the task's callbacks tell, for when nobody can be asked about it any more."""
+        for body in (yield from callback_bodies(task.id)):
+            end = end_of(
+                task, _read_callback(gateway, body.encode()), "callback", now, self._settings.sweep.result_grace
+            )
+            if end is not None:
+                return end
+        return None
+
     def _heed(self, gateway: Gateway, task: Task, body: bytes, now: int) -> Transaction[tuple[str, list[Dispatch]]]:
         """What a new callback does: normally the gateway is asked. Its body is believed with `trust`, and where nobody
         can be asked because the reply with the gateway's id was lost: then it is the only witness there is."""

@@ -184,6 +184,23 @@ class Simulator:
         if "new links" in task.script and link != str(task.asked):
             raise Problem("forbidden", "Request has expired")  # as object stores say it of a presigned link
 
+    def delete(self, surface: Surface, task_id: str) -> View:
+        """gateways.md section 2 "DELETE semantics": queued is cancelled, running is refused, what is over is deleted,
+        and cancelled "NOT allowed". With [ends before delete] the task fails just before it is deleted."""
+        task = self._find(task_id)
+        now = self._clock()
+        if "ends before delete" in task.script:
+            task.script = Script({"fail": 0})
+            task.running_at, task.run_ms = now, 0
+        status = task.status(now)
+        if status is Status.CANCELLED:
+            raise Problem("conflict", "a cancelled task cannot be deleted")
+        if status.terminal:
+            return self._tasks.pop(task_id).view(now)
+        if not surface.delete_cancels or status is Status.RUNNING:
+            raise Problem("not_cancellable", f"the task is {status}")
+        return self.cancel(task_id)
+
     def video(self, task_id: str) -> bytes:
         """The result of a task that succeeded, as an MP4."""
         return _video(*self._clip(task_id))

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from service.cancelling import Cancelling
 from service.clock import Clock
 from service.dialects.shape import Surface
 from service.egress import Egress
@@ -19,7 +20,6 @@ from service.gateways import Accepted, Busy, CreateOutcome, Gateway, Refused, Un
 from service.hearing import Hearing
 from service.model import (
     TERMINAL_EVENTS,
-    Snapshot,
     Status,
     Submission,
     Subscription,
@@ -31,18 +31,16 @@ from service.model import (
 from service.pace import Pace
 from service.schedule import first_look
 from service.settings import Settings
-from service.settling import End, Settled, conclude, settle
+from service.settling import End, Settled, conclude
 from service.signing import CallbackTokens
-from service.store.statements import Database, Transaction
+from service.store.statements import Database
 from service.store.store import (
     Dispatch,
     IdempotencyKey,
     Reads,
     Replay,
-    find_task,
     insert_task,
     renew_create,
-    step,
 )
 from service.wire import dumps
 
@@ -106,6 +104,17 @@ class Tasks:
         self._clock = clock
         self._hearing = Hearing(publisher, settings, chance)
         self._hand_over = hand_over
+        self._cancelling = Cancelling(
+            database=database,
+            reads=reads,
+            gateways=gateways,
+            publisher=publisher,
+            hearing=self._hearing,
+            settings=settings,
+            clock=clock,
+            hand_over=hand_over,
+            end=self.end,
+        )
         self._sending: dict[str, asyncio.Task[Task]] = {}
 
     # --- submit
@@ -300,56 +309,8 @@ class Tasks:
     # --- cancel
 
     async def cancel(self, task: Task) -> Task:
-        """Cancel a task; a Problem `not_cancellable` when that cannot be. To cancel a cancelled one changes nothing."""
-        if task.status is Status.CANCELLED:
-            return task
-        if task.status.terminal:
-            raise Problem("not_cancellable", f"the task has already {task.status}")
-        gateway = self._gateways.get(task.gateway)
-        if task.submission is Submission.UNSENT:
-            settled = await self._database.write(self._cancel_unsent, task.id, self._clock())
-            if settled is None:
-                raise Problem("conflict", "the task is just being sent; try again in a moment")
-            self._hand_over(settled.dispatches)
-            return settled.task
-        if task.gateway_task_id is None or gateway is None:
-            raise Problem(
-                "not_cancellable", "the gateway has not confirmed this task, so it cannot be asked to cancel it"
-            )
-        surface = surface_of(task)
-        if surface.route("cancel") is None:
-            raise Problem("not_cancellable", f"{gateway.dialect.title} offers no way to cancel a task")
-        answer = await gateway.cancel(task.gateway_task_id, surface, self._settings.sweep.timeout)
-        if isinstance(answer, Problem):
-            await self._look_soon(task, gateway)
-            raise answer
-        return await self._cancelled(task, gateway, answer)
-
-    async def _cancelled(self, task: Task, gateway: Gateway, snapshot: Snapshot) -> Task:
-        if snapshot.status is not Status.CANCELLED:
-            await self._look_soon(task, gateway)
-            raise Problem("not_cancellable", f"the gateway says {snapshot.word or 'nothing of a cancellation'}")
-        end = End(status=Status.CANCELLED, by="cancel", error=Problem("cancelled", "cancelled by the caller"))
-        cancelled = await self.end(task.id, end)
-        if cancelled is not None:
-            return cancelled
-        current = await self._reads.task(task.id, None)
-        if current is None or current.status is not Status.CANCELLED:
-            raise Problem("not_cancellable", f"the task has already {current.status if current else 'ended'}")
-        return current
-
-    def _cancel_unsent(self, task_id: str, now: int) -> Transaction[Settled | None]:
-        task = yield from find_task(task_id)
-        if task is None or task.submission is not Submission.UNSENT:
-            return None
-        end = End(status=Status.CANCELLED, by="cancel", error=Problem("cancelled", "cancelled before it was sent"))
-        return (yield from settle(task_id, end, self._publisher, now))
-
-    async def _look_soon(self, task: Task, gateway: Gateway) -> None:
-        now = self._clock()
-        due_at = max(now, (task.looked_at or 0) + gateway.min_interval_ms)
-        await self._database.write(step, "look_soon", id=task.id, next_at=due_at)
-        gateway.wake()
+        """Cancel a task; a Problem `not_cancellable` when that cannot be (cancelling.py)."""
+        return await self._cancelling.cancel(task)
 
 
 def _fingerprint(order: Order) -> str:

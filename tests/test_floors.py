@@ -21,6 +21,7 @@ FLOORS = {
     8: ("sweeper", "archiver", "sandbox"),
     7.5: ("looking",),
     7: ("tasks", "deliveries", "content", "sandbox_callbacks"),
+    6.7: ("cancelling",),
     6.5: ("hearing",),
     6: ("settling", "sandbox_task"),
     5: ("gateways", "events"),

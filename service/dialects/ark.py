@@ -160,6 +160,11 @@ def write_task(view: View) -> Json:
     return body
 
 
+def write_deleted(view: View) -> Json:
+    """The 200 answer to DELETE, whatever it did."""
+    return {}
+
+
 def read_error(status: int, body: Any) -> Problem | None:
     return read_refusal(status, body, PROBLEM_BY_WORD)
 
@@ -185,6 +190,7 @@ SURFACE = Surface(
         Route(operation="create", method="POST", path=CREATE_PATH),
         Route(operation="get", method="GET", path=CREATE_PATH + "/{id}"),
         Route(operation="list", method="GET", path=CREATE_PATH),
+        Route(operation="delete", method="DELETE", path=CREATE_PATH + "/{id}"),
     ),
     id_prefix="cgt-",
     callback_path=CALLBACK,
@@ -197,6 +203,8 @@ SURFACE = Surface(
     write_task=write_task,
     read_task=read_ark_task,
     lists=LISTS,
+    write_deleted=write_deleted,
+    delete_cancels=True,
 )
 
 DIALECT = Dialect(

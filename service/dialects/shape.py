@@ -56,7 +56,8 @@ class Surface:
 
     id_prefix: how task ids start here. accepts: the canonical fields that can be expressed, for checking a request
     before anything is sent. callback_path: where the caller's callback URL stands. read_create and check raise Problem
-    and nothing else; the readers of answers take any JSON and raise nothing.
+    and nothing else; the readers of answers take any JSON and raise nothing. delete_cancels: whether `delete` cancels
+    a task that is queued, besides deleting the record of one that is over.
     """
 
     name: str
@@ -74,6 +75,8 @@ class Surface:
     write_cancelled: Callable[[View], Json] | None = None
     read_cancelled: Callable[[Json], Snapshot] | None = None
     lists: Lists | None = None
+    write_deleted: Callable[[View], Json] | None = None
+    delete_cancels: bool = False
 
     def route(self, operation: Operation) -> Route | None:
         """The route our client uses for an operation; None when the gateway has none."""

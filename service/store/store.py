@@ -252,6 +252,11 @@ class Reads:
         rows = await self._database.read("tasks_page", owner=owner, status=status, gateway=gateway, **window.params())
         return [task_from_row(row) for row in rows]
 
+    async def task_of_mount(self, task_id: str, owner: str | None, mount: str) -> Task | None:
+        """As the callers of one gateway's API see it: not once it is deleted there."""
+        rows = await self._database.read("task_of_mount", id=task_id, owner=owner, mount=mount)
+        return task_from_row(rows[0]) if rows else None
+
     async def listed(self, owner: str | None, mount: str, query: ListQuery, *, since: int) -> tuple[int, list[Task]]:
         """(how many there are, those of the page), newest first: the tasks of one gateway's API that were not deleted
         there. query.ids: our own; those that cannot be ours are none."""

@@ -17,8 +17,9 @@ from service.errors import Problem
 from service.formats.gateway import public_id, task_id, view
 from service.gateways import Gateway
 from service.keys import Caller
-from service.model import EVENT_OF, ListQuery, Submission, Task, VideoRequest, View
+from service.model import EVENT_OF, ListQuery, Status, Submission, Task, VideoRequest, View
 from service.signing import owner_secret
+from service.store.store import step
 from service.tasks import Order
 from service.web.answers import json_answer
 from service.web.content import ContentAnswer
@@ -44,6 +45,10 @@ class Engine(Protocol):
 
     async def list(self, request: Request, surface: Surface, query: ListQuery) -> tuple[int, Sequence[Json]]:
         """How many tasks there are, and those of the page as write_task writes them."""
+        ...
+
+    async def delete(self, request: Request, surface: Surface, public: str) -> View:
+        """Delete the record of a task that is over; where the surface says so, cancel one that is not."""
         ...
 
     async def admit(self, request: Request) -> None:
@@ -113,9 +118,26 @@ class HubEngine:
         )
         return total, [surface.write_task(view(task, surface, self._services.links)) for task in tasks]
 
+    async def delete(self, request: Request, surface: Surface, public: str) -> View:
+        """The record is hidden from this API; the native one still shows it. At the gateway nothing is deleted."""
+        caller = await identify(request, self._services.keys)
+        task = await self._find(caller, surface, public)
+        if not task.status.terminal:
+            if not surface.delete_cancels:
+                raise Problem("not_cancellable", f"the task is {task.status}; what is not over cannot be deleted")
+            return view(await self._services.tasks.cancel(task), surface, self._services.links)
+        if surface.delete_cancels and task.status is Status.CANCELLED:
+            raise Problem("conflict", "the task is cancelled already, and its record cannot be deleted")
+        hidden = await self._services.database.write(
+            step, "hide_task", id=task.id, owner=caller.owner, mount=self._gateway.name, now=self._services.clock()
+        )
+        if hidden is None:
+            raise Problem("not_found", f"there is no task {public}")
+        return view(hidden, surface, self._services.links)
+
     async def _find(self, caller: Caller, surface: Surface, public: str) -> Task:
-        task = await self._services.reads.task(task_id(public, surface), caller.owner)
-        if task is None or task.gateway != self._gateway.name:
+        task = await self._services.reads.task_of_mount(task_id(public, surface), caller.owner, self._gateway.name)
+        if task is None:
             raise Problem("not_found", f"there is no task {public}")
         return task
 
@@ -156,6 +178,15 @@ def _get(surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoint:
     return get
 
 
+def _delete(surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoint:
+    async def delete(request: Request) -> Response:
+        assert surface.write_deleted is not None  # a route that deletes has its message
+        deleted = await engine_of(request).delete(request, surface, request.path_params["id"])
+        return json_answer(surface.write_deleted(deleted))
+
+    return delete
+
+
 def _list(surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoint:
     async def list_tasks(request: Request) -> Response:
         assert surface.lists is not None  # a route that lists has its messages
@@ -184,4 +215,4 @@ def _content(surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoi
     return content
 
 
-_ENDPOINTS = {"create": _create, "get": _get, "list": _list, "cancel": _cancel, "content": _content}
+_ENDPOINTS = {"create": _create, "get": _get, "list": _list, "delete": _delete, "cancel": _cancel, "content": _content}

@@ -62,6 +62,10 @@ class SandboxEngine:
         await self.admit(request)
         return self._simulator.list(surface, query)
 
+    async def delete(self, request: Request, surface: Surface, public: str) -> View:
+        await self.admit(request)
+        return self._simulator.delete(surface, public)
+
     async def cancel(self, request: Request, surface: Surface, public: str) -> View:
         await self.admit(request)
         return self._simulator.cancel(public)

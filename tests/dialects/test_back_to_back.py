@@ -183,3 +183,9 @@ def test_the_client_reads_the_cancel_answer_that_the_server_wrote(each: Spoken) 
 def test_a_surface_can_cancel_exactly_when_it_has_a_route_for_it(each: Spoken) -> None:
     halves = {each.surface.write_cancelled is not None, each.surface.read_cancelled is not None}
     assert halves == {each.surface.route("cancel") is not None}
+
+
+@EVERY_SURFACE
+def test_a_surface_can_delete_exactly_when_it_has_a_route_for_it(each: Spoken) -> None:
+    assert (each.surface.write_deleted is not None) == (each.surface.route("delete") is not None)
+    assert each.surface.route("delete") or not each.surface.delete_cancels

@@ -22,7 +22,7 @@ ROUTES = {
     "cubicspaces-unified": [f"POST {UNIFIED}", f"GET {UNIFIED}/{{id}}"],
     "videos-videos": ["POST /v1/videos", "GET /v1/videos/{id}", CONTENT, f"POST {UNIFIED}", f"GET {UNIFIED}/{{id}}"],
     "seedance2-open": [f"POST {INK}", f"GET {INK}/{{id}}", f"POST {INK}/{{id}}/cancel"],
-    "ark-official": [f"POST {ARK}", f"GET {ARK}/{{id}}", f"GET {ARK}"],
+    "ark-official": [f"POST {ARK}", f"GET {ARK}/{{id}}", f"GET {ARK}", f"DELETE {ARK}/{{id}}"],
 }
 
 # dialect -> base URL, models, calls back, at every change, shortest interval in ms, result needs the key

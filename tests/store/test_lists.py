@@ -6,7 +6,7 @@ import pytest
 
 from service.model import ListQuery, Status, VideoRequest
 from service.store.statements import Database
-from service.store.store import Reads
+from service.store.store import Reads, step
 from tests.store.given import NOW, accepted_task, settled_task, stored_task
 
 FLEX = VideoRequest(model="seedance-2", prompt="x", service_tier="flex")
@@ -81,3 +81,42 @@ async def test_a_list_by_many_ids_finds_all_of_them(database: Database, reads: R
 async def test_what_is_too_old_is_not_listed(database: Database, reads: Reads) -> None:
     await stored_task(database)
     assert await reads.listed("ann", "north", ListQuery(offset=0, limit=20), since=NOW + 1) == (0, [])
+
+
+# --- deleted by the caller
+
+
+async def hidden(database: Database, task_id: str, owner: str | None = "ann", mount: str = "north") -> bool:
+    return await database.write(step, "hide_task", id=task_id, owner=owner, mount=mount, now=NOW) is not None
+
+
+async def test_what_is_deleted_is_in_no_list_and_not_found_by_its_gateways_api(
+    database: Database, reads: Reads
+) -> None:
+    task = await settled_task(database, await accepted_task(database))
+    assert await reads.task_of_mount(task.id, "ann", "north") is not None
+    assert await hidden(database, task.id)
+    assert await listed(reads) == await listed(reads, ids=(task.id,)) == (0, [])
+    assert await reads.task_of_mount(task.id, "ann", "north") is None
+    assert await reads.task(task.id, "ann") is not None
+
+
+async def test_a_record_is_deleted_once_by_its_owner_or_the_admin_on_its_own_gateway(database: Database) -> None:
+    for who in ("ann", None):
+        task = await settled_task(database, await accepted_task(database))
+        assert not await hidden(database, task.id, "bob")
+        assert not await hidden(database, task.id, who, "south")
+        assert [await hidden(database, task.id, who) for _ in range(2)] == [True, False]
+
+
+async def test_what_is_not_over_is_not_deleted(database: Database) -> None:
+    assert not await hidden(database, (await accepted_task(database)).id)
+
+
+async def test_one_is_found_on_its_own_gateway_by_its_owner_and_the_admin(database: Database, reads: Reads) -> None:
+    task = await stored_task(database)
+    found = [
+        await reads.task_of_mount(task.id, owner, mount)
+        for owner, mount in (("ann", "north"), (None, "north"), ("bob", "north"), ("ann", "south"))
+    ]
+    assert [one is not None for one in found] == [True, True, False, False]

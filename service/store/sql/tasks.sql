@@ -45,6 +45,17 @@ WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
 ORDER BY id DESC
 LIMIT :limit;
 
+-- name: task_of_mount
+SELECT * FROM tasks
+WHERE id = :id AND (owner = :owner OR CAST(:owner AS TEXT) IS NULL) AND gateway = :mount AND deleted_at IS NULL;
+
+-- name: hide_task
+-- Gone for the callers of that gateway's API; what is not over stays, or nobody could follow it.
+UPDATE tasks SET deleted_at = :now
+WHERE id = :id AND (owner = :owner OR CAST(:owner AS TEXT) IS NULL) AND gateway = :mount
+  AND deleted_at IS NULL AND next_at IS NULL
+RETURNING *;
+
 -- name: listed_tasks
 -- As a gateway's own API lists them. Ids sort by time: `first` lets the index leave out what is too old.
 SELECT tasks.*, COUNT(*) OVER () AS total FROM tasks
