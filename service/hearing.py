@@ -17,7 +17,7 @@ from service.schedule import back_off
 from service.settings import Settings
 from service.settling import End, Settled, conclude, end_of, merged, progressed, settle
 from service.signing import Forged
-from service.store.statements import Transaction
+from service.store.statements import Transaction, run
 from service.store.store import (
     Callback,
     Dispatch,
@@ -78,6 +78,7 @@ class Hearing:
         return Settled(accepted, dispatches)
 
     def refuse(self, task: Task, problem: Problem, now: int) -> Transaction[Settled]:
+        yield run("forget_unanswered", task_id=task.id)  # nothing was made: the same create again is a new attempt
         end = End(status=Status.FAILED, by="submit", error=problem, submission=Submission.REFUSED)
         settled = yield from settle(task.id, end, self._publisher, now)
         if settled is None:

@@ -38,6 +38,7 @@ from service.store.store import (
     Dispatch,
     IdempotencyKey,
     Reads,
+    Repeatable,
     Replay,
     insert_task,
     renew_create,
@@ -69,7 +70,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A stored task, as its caller is told about it. replayed: the idempotency key was known."""
+    """A stored task, as its caller is told about it. replayed: its create was sent before."""
 
     task: Task
     replayed: bool = False
@@ -119,8 +120,13 @@ class Tasks:
 
     # --- submit
 
-    async def submit(self, order: Order, *, wait_ms: int | None) -> Submitted:
+    async def submit(
+        self, order: Order, *, wait_ms: int | None, stored: Callable[[str], None] | None = None
+    ) -> Submitted:
         """Store the task and send its create; the task as it stands when the gateway has answered, or after wait_ms.
+
+        stored: is told the task's id as soon as that is committed, together with a note that its caller has not been
+        answered, and sees to that note from then on. Without it, and with an idempotency key, there is no such note.
 
         Raises Problem when the request cannot be what the gateway takes, before anything is stored. A gateway's own
         refusal does not raise: it is the task's error. The create outlives a caller who goes away.
@@ -134,16 +140,22 @@ class Tasks:
             if order.idempotency_key
             else None
         )
-        started = await asyncio.shield(self._store_and_start(order, task, key))
+        started = await asyncio.shield(self._store_and_start(order, task, key, stored))
         if isinstance(started, Replay):
             return await self._replay(started, key, order.owner, wait_ms)
         return Submitted(await self._within(started, task, wait_ms))
 
     async def _store_and_start(
-        self, order: Order, task: Task, key: IdempotencyKey | None
+        self, order: Order, task: Task, key: IdempotencyKey | None, stored: Callable[[str], None] | None
     ) -> "Replay | asyncio.Task[Task]":
         """In one go: a caller who goes away between the two must not leave a stored task that nobody sends."""
-        replay = await self._database.write(insert_task, task, key, _one_shot(order, task))
+        window_ms = self._settings.submit.repeat_window
+        repeatable = None
+        if stored is not None and key is None and window_ms:
+            repeatable = Repeatable(fingerprint=_fingerprint(order), since=task.created_at - window_ms)
+        replay = await self._database.write(insert_task, task, key, _one_shot(order, task), repeatable)
+        if stored is not None and repeatable is not None:
+            stored(replay.task_id if replay else task.id)
         if replay is not None:
             return replay
         log.info("task.stored task=%s gateway=%s owner=%s", task.id, task.gateway, task.owner)
@@ -197,7 +209,7 @@ class Tasks:
         return sending.result() if done and not sending.cancelled() and sending.exception() is None else task
 
     async def _replay(self, replay: Replay, key: IdempotencyKey | None, owner: str, wait_ms: int | None) -> Submitted:
-        if key is None or key.fingerprint != replay.fingerprint:
+        if key is not None and key.fingerprint != replay.fingerprint:
             raise Problem(
                 "idempotency_conflict",
                 "Idempotency-Key: this key was used for another request; use a new key for a new request",
@@ -207,7 +219,7 @@ class Tasks:
             return Submitted(replay.answer, replayed=True)
         task = await self._reads.task(replay.task_id, owner)
         if task is None:
-            raise Problem("internal", "the task of this Idempotency-Key cannot be read")
+            raise Problem("internal", "the task of this create cannot be read")
         sending = self._sending.get(task.id)
         return Submitted(await self._within(sending, task, wait_ms) if sending else task, replayed=True)
 

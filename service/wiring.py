@@ -31,6 +31,7 @@ from service.store.statements import Database, Transaction, run
 from service.store.store import Reads
 from service.sweeper import Sweeper
 from service.tasks import Tasks
+from service.unanswered import Unanswered
 
 log = logging.getLogger("reelhook.wiring")
 
@@ -49,6 +50,7 @@ class Services:
     tokens: CallbackTokens
     links: Links
     tasks: Tasks
+    unanswered: Unanswered
     sweeper: Sweeper
     deliveries: Deliveries
     content: Content
@@ -148,6 +150,7 @@ async def open_services(
             tokens=tokens,
             links=links,
             tasks=tasks,
+            unanswered=Unanswered(database, clock),
             sweeper=sweeper,
             deliveries=deliveries,
             content=content,

@@ -27,7 +27,7 @@ FLOORS = {
     5: ("gateways", "events"),
     4: ("formats",),
     3.5: ("links",),
-    3: ("dialects", "keys", "pace"),
+    3: ("dialects", "keys", "pace", "unanswered"),
     2: ("store", "settings_page", "archive"),
     1: ("egress", "signing", "schedule", "model", "settings", "sandbox_video", "sandbox_script", "sandbox_log"),
     0: ("wire", "byte_ranges", "guard"),

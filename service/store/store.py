@@ -51,8 +51,18 @@ class IdempotencyKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Repeatable:
+    """A create without a key that its caller may send again. since: how long ago (unix ms) somebody who has sent the
+    same may have gone away without his answer."""
+
+    fingerprint: str
+    since: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """What a known idempotency key stands for; answer: the task as its first caller was told, None before that."""
+    """The task of a create that was sent before, by the same key or by somebody who was not answered; answer: the task
+    as its first caller was told, None before that."""
 
     task_id: str
     fingerprint: str
@@ -91,10 +101,14 @@ class Dispatch:
 
 
 def insert_task(
-    task: Task, key: IdempotencyKey | None, subscription: Subscription | None
+    task: Task,
+    key: IdempotencyKey | None,
+    subscription: Subscription | None,
+    repeatable: Repeatable | None = None,
 ) -> Transaction[Replay | None]:
     """Store a task that is about to be sent, with the caller's one-shot subscription; or, when the idempotency key is
-    known already, store nothing and say what it stands for."""
+    known already, or the same create was left by a caller who was not answered, store nothing and say which task it
+    stands for."""
     if key is not None:
         won = yield run(
             "insert_idempotency_key",
@@ -107,6 +121,19 @@ def insert_task(
         if not won:
             rows = yield run("idempotency_key", owner=task.owner, key=key.key)
             return _replay(rows[0])
+    if repeatable is not None:
+        taken = yield run(
+            "take_unanswered", owner=task.owner, fingerprint=repeatable.fingerprint, since=repeatable.since
+        )
+        if taken:
+            return Replay(task_id=taken[0]["task_id"], fingerprint=repeatable.fingerprint, answer=None)
+        yield run(
+            "insert_unanswered",
+            task_id=task.id,
+            owner=task.owner,
+            fingerprint=repeatable.fingerprint,
+            now=task.created_at,
+        )
     yield run(
         "insert_task",
         id=task.id,

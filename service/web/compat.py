@@ -21,9 +21,11 @@ from service.model import EVENT_OF, ListQuery, Status, Submission, Task, VideoRe
 from service.signing import owner_secret
 from service.store.store import step
 from service.tasks import Order
-from service.web.answers import json_answer
+from service.unanswered import Unanswered
+from service.web.answers import json_answer, problem_answer
 from service.web.content import ContentAnswer
 from service.web.requests import idempotency_key, identify, read_json
+from service.web.waiting import Waiting
 from service.wire import Json
 from service.wiring import Services
 
@@ -33,7 +35,12 @@ class Engine(Protocol):
 
     body_limit: int
 
-    async def create(self, request: Request, surface: Surface, wanted: VideoRequest) -> View: ...
+    @property
+    def unanswered(self) -> Unanswered | None:
+        """Where it is noted who was not answered."""
+        ...
+
+    async def create(self, request: Request, surface: Surface, wanted: VideoRequest, waiting: Waiting) -> View: ...
 
     async def get(self, request: Request, surface: Surface, public: str) -> View: ...
 
@@ -60,9 +67,12 @@ def gateway_routes(dialect: Dialect, engine_of: Callable[[Request], Engine]) -> 
     """The routes of all surfaces of a dialect, aliases included."""
     routes = []
     for surface in dialect.surfaces:
+        endpoints = {
+            "create": _create(dialect, surface, engine_of),
+            **{operation: make(surface, engine_of) for operation, make in _ENDPOINTS.items()},
+        }
         for route in surface.routes:
-            endpoint = _ENDPOINTS[route.operation](surface, engine_of)
-            routes.append(Route(route.path, endpoint, methods=[route.method]))
+            routes.append(Route(route.path, endpoints[route.operation], methods=[route.method]))
     return routes
 
 
@@ -73,11 +83,12 @@ class HubEngine:
         self._services = services
         self._gateway = gateway
         self.body_limit = services.settings.submit.body_limit
+        self.unanswered = services.unanswered
 
     async def admit(self, request: Request) -> None:
         await identify(request, self._services.keys)
 
-    async def create(self, request: Request, surface: Surface, wanted: VideoRequest) -> View:
+    async def create(self, request: Request, surface: Surface, wanted: VideoRequest, waiting: Waiting) -> View:
         caller = await identify(request, self._services.keys)
         order = Order(
             owner=caller.name,
@@ -91,7 +102,7 @@ class HubEngine:
             webhook_events=tuple(EVENT_OF[status] for status in self._gateway.dialect.called_back),
             idempotency_key=idempotency_key(request),
         )
-        submitted = await self._services.tasks.submit(order, wait_ms=None)
+        submitted = await self._services.tasks.submit(order, wait_ms=None, stored=waiting.stored)
         return self._receipt(submitted.task, surface)
 
     async def get(self, request: Request, surface: Surface, public: str) -> View:
@@ -159,12 +170,17 @@ class HubEngine:
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def _create(surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoint:
+def _create(dialect: Dialect, surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoint:
     async def create(request: Request) -> Response:
         engine = engine_of(request)
         await engine.admit(request)
         wanted = surface.read_create(await read_json(request, engine.body_limit))
-        return json_answer(surface.write_receipt(await engine.create(request, surface, wanted)))
+        async with Waiting(request, engine.unanswered) as waiting:
+            try:
+                answer = json_answer(surface.write_receipt(await engine.create(request, surface, wanted, waiting)))
+            except Problem as problem:
+                answer = problem_answer(problem, dialect.write_error)
+        return waiting.answered_by(answer)
 
     return create
 
@@ -215,4 +231,4 @@ def _content(surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoi
     return content
 
 
-_ENDPOINTS = {"create": _create, "get": _get, "list": _list, "delete": _delete, "cancel": _cancel, "content": _content}
+_ENDPOINTS = {"get": _get, "list": _list, "delete": _delete, "cancel": _cancel, "content": _content}

@@ -29,6 +29,7 @@ from service.web.compat import gateway_routes
 from service.web.ranges import file_answer
 from service.web.requests import bearer
 from service.web.serving import NoAnswer, listen, serving, url_of
+from service.web.waiting import Waiting
 from service.wire import Json
 
 BODY_LIMIT = 64 * 2**20
@@ -41,6 +42,7 @@ class SandboxEngine:
     """A simulator behind a gateway's API."""
 
     body_limit = BODY_LIMIT
+    unanswered = None
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
@@ -48,9 +50,9 @@ class SandboxEngine:
     async def admit(self, request: Request) -> None:
         self._simulator.admit(bearer(request))
 
-    async def create(self, request: Request, surface: Surface, wanted: VideoRequest) -> View:
+    async def create(self, request: Request, surface: Surface, wanted: VideoRequest, waiting: Waiting) -> View:
         view = await self._simulator.create(surface, wanted)
-        if not await request.is_disconnected():
+        if not waiting.gone:
             self._simulator.note_answered(view.id)
         return view
 

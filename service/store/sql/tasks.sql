@@ -27,6 +27,32 @@ UPDATE idempotency_keys SET answer = :answer WHERE task_id = :task_id AND answer
 -- name: prune_idempotency_keys
 DELETE FROM idempotency_keys WHERE created_at < :before;
 
+-- name: insert_unanswered
+INSERT INTO unanswered_creates (task_id, owner, fingerprint, created_at)
+VALUES (:task_id, :owner, :fingerprint, :now);
+
+-- name: take_unanswered
+-- The oldest of the same creates whose callers went away; its new caller waits now, and nobody else takes it.
+UPDATE unanswered_creates SET gone_at = NULL
+WHERE gone_at IS NOT NULL AND task_id = (
+    SELECT task_id FROM unanswered_creates
+    WHERE owner = :owner AND fingerprint = :fingerprint AND gone_at IS NOT NULL AND gone_at >= :since
+    ORDER BY task_id LIMIT 1
+)
+RETURNING task_id;
+
+-- name: note_gone
+UPDATE unanswered_creates SET gone_at = :now WHERE task_id = :task_id;
+
+-- name: note_all_gone
+UPDATE unanswered_creates SET gone_at = :now WHERE gone_at IS NULL;
+
+-- name: forget_unanswered
+DELETE FROM unanswered_creates WHERE task_id = :task_id;
+
+-- name: prune_unanswered
+DELETE FROM unanswered_creates WHERE created_at < :before;
+
 -- name: task
 -- Read to be changed in the same transaction.
 SELECT * FROM tasks WHERE id = :id /* for update */;
