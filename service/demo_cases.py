@@ -151,7 +151,7 @@ def _callback_cases(webhook_base: str) -> list[Case]:
             "ark",
             "A message without a bottle [take 800ms] [lost]",
             by=("sweep",),
-            moral="one question asked about it and others at once: done after {seconds} s",
+            moral="callback lost, the sweep found it after {seconds} s",
         ),
         compatible(
             "a callback is repeated",

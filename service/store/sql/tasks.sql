@@ -197,7 +197,7 @@ RETURNING *;
 -- Of a surface with a list: those that one question can ask about together.
 WITH due AS MATERIALIZED (
     SELECT id FROM tasks
-    WHERE gateway = :gateway AND submission <> 'unsent' AND next_at IS NOT NULL AND next_at <= :now
+    WHERE gateway = :gateway AND submission <> 'unsent' AND errand = 'ask' AND next_at IS NOT NULL AND next_at <= :now
       AND submission = 'accepted' AND alone = 0 AND dialect = :dialect AND surface = :surface
     ORDER BY next_at LIMIT :limit
     /* skip locked */
@@ -210,7 +210,7 @@ RETURNING *;
 -- The others of such a gateway.
 WITH due AS MATERIALIZED (
     SELECT id FROM tasks
-    WHERE gateway = :gateway AND submission <> 'unsent' AND next_at IS NOT NULL AND next_at <= :now
+    WHERE gateway = :gateway AND submission <> 'unsent' AND errand = 'ask' AND next_at IS NOT NULL AND next_at <= :now
       AND (submission <> 'accepted' OR alone = 1 OR dialect <> :dialect OR surface <> :surface)
     ORDER BY next_at LIMIT :limit
     /* skip locked */
