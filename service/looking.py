@@ -98,7 +98,7 @@ class Looks:
             ids, surface, surface.lists.kind(tasks[0].request), self._settings.sweep.timeout
         )
         heeding = [
-            self._heed(task, gateway, _answer_for(task_id, shown, gateway.name, now))
+            self._heed(task, gateway, answer_for(task_id, shown, gateway.name, now))
             for task, task_id in zip(tasks, ids, strict=True)
         ]
         for task, error in zip(
@@ -195,7 +195,7 @@ class Looks:
         return (yield from self._publisher.publish(noted, "task.running", now))
 
 
-def _answer_for(task_id: str, shown: Mapping[str, Snapshot] | Problem, gateway: str, asked_at: int) -> Answer:
+def answer_for(task_id: str, shown: Mapping[str, Snapshot] | Problem, gateway: str, asked_at: int) -> Answer:
     """What a list says of one task. Where it was refused, or does not show the task, the task is asked about alone; an
     unreachable or busy gateway says nothing against its list."""
     if isinstance(shown, Problem):
