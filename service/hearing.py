@@ -162,8 +162,13 @@ class Hearing:
                 return outcome, told
         if task.submission is Submission.UNKNOWN:
             return "noted", told
+        if snapshot.status is Status.QUEUED and not another:
+            return "noted", told  # nothing that could be different when asked
         due_at = max(now, (task.looked_at or 0) + gateway.min_interval_ms)
-        yield from step("hint_task", id=task.id, next_at=due_at, now=now)
+        if snapshot.status is Status.RUNNING and not another and task.submission is Submission.ACCEPTED:
+            yield from step("look_soon", id=task.id, next_at=due_at)  # once: there is no end to wait for
+        else:
+            yield from step("hint_task", id=task.id, next_at=due_at, now=now)
         return "look", told
 
     def _believe(self, task: Task, snapshot: Snapshot, now: int) -> Transaction[tuple[str | None, list[Dispatch]]]:

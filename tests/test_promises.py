@@ -285,7 +285,8 @@ async def test_a_subscriber_hears_of_acceptance_and_end(tmp_path, dialect):
 
 @EVERY_GATEWAY
 async def test_a_caller_of_the_compatible_api_is_called_back_in_its_own_dialect(tmp_path, dialect):
-    async with Sink().open() as sink, hub(tmp_path, dialect) as it:
+    lasting = replace(SANDBOX, run_ms=(400, 400))  # long enough to be seen running
+    async with Sink().open() as sink, hub(tmp_path, dialect, sandbox=lasting) as it:
         path, body = smallest(dialect)
         surface = it.dialect.surfaces[0]
         callback = surface.write_create(surface.read_create(body), sink.url + "/mine")
