@@ -83,16 +83,20 @@ WHERE id = :id AND (owner = :owner OR CAST(:owner AS TEXT) IS NULL) AND gateway 
 RETURNING *;
 
 -- name: listed_tasks
--- As a gateway's own API lists them. Ids sort by time: `first` lets the index leave out what is too old.
-SELECT tasks.*, COUNT(*) OVER () AS total FROM tasks
-WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
-  AND gateway = :mount AND deleted_at IS NULL
-  AND id >= :first AND created_at >= :since
-  AND (status = :status OR CAST(:status AS TEXT) IS NULL)
-  AND (model = :model OR CAST(:model AS TEXT) IS NULL)
-  AND (service_tier = :service_tier OR CAST(:service_tier AS TEXT) IS NULL)
-ORDER BY id DESC
-LIMIT :limit OFFSET :offset;
+-- As a gateway's own API lists them. Ids sort by time: `first` lets the index leave out what is too old. Only ids are
+-- counted and ordered, for the rows are long.
+WITH found AS (
+    SELECT id FROM tasks
+    WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
+      AND gateway = :mount AND deleted_at IS NULL
+      AND id >= :first AND created_at >= :since
+      AND (status = :status OR CAST(:status AS TEXT) IS NULL)
+      AND (model = :model OR CAST(:model AS TEXT) IS NULL)
+      AND (service_tier = :service_tier OR CAST(:service_tier AS TEXT) IS NULL)
+)
+SELECT tasks.*, (SELECT COUNT(*) FROM found) AS total FROM tasks
+WHERE id IN (SELECT id FROM found ORDER BY id DESC LIMIT :limit OFFSET :offset)
+ORDER BY id DESC;
 
 -- name: listed_tasks_by_id
 -- The same of these ids, which are all of one length and stand one after the other in a text.
@@ -101,16 +105,19 @@ WITH RECURSIVE asked (start, task_id) AS (
     UNION ALL
     SELECT start + 31, SUBSTR(CAST(:ids AS TEXT), start + 31, 31) FROM asked
     WHERE start + 31 <= LENGTH(CAST(:ids AS TEXT))
+),
+found AS (
+    SELECT id FROM asked JOIN tasks ON id = task_id
+    WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
+      AND gateway = :mount AND deleted_at IS NULL
+      AND id >= :first AND created_at >= :since
+      AND (status = :status OR CAST(:status AS TEXT) IS NULL)
+      AND (model = :model OR CAST(:model AS TEXT) IS NULL)
+      AND (service_tier = :service_tier OR CAST(:service_tier AS TEXT) IS NULL)
 )
-SELECT tasks.*, COUNT(*) OVER () AS total FROM asked JOIN tasks ON tasks.id = asked.task_id
-WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
-  AND gateway = :mount AND deleted_at IS NULL
-  AND id >= :first AND created_at >= :since
-  AND (status = :status OR CAST(:status AS TEXT) IS NULL)
-  AND (model = :model OR CAST(:model AS TEXT) IS NULL)
-  AND (service_tier = :service_tier OR CAST(:service_tier AS TEXT) IS NULL)
-ORDER BY id DESC
-LIMIT :limit OFFSET :offset;
+SELECT tasks.*, (SELECT COUNT(*) FROM found) AS total FROM tasks
+WHERE id IN (SELECT id FROM found ORDER BY id DESC LIMIT :limit OFFSET :offset)
+ORDER BY id DESC;
 
 -- name: accept_task
 -- The gateway's id is worth keeping whatever happened meanwhile: a lease that ran out, a callback that came first, a
