@@ -14,7 +14,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
-.PHONY: help demo serve test check format lock clean
+# An older openai library cannot live beside the current one, so it has a folder of its own.
+WITNESS := .witness/openai-2.8.0
+
+.PHONY: help demo serve test witness check format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -27,6 +30,8 @@ serve: $(READY) ## run the service
 
 test: $(READY) ## run the tests; ARGS="-k sweep" runs some of them
 	@$(BIN)/python -m pytest $(ARGS)
+
+witness: $(READY) $(WITNESS)/.ready ## fetch the older client library that some tests run; without it they are skipped
 
 check: $(READY) ## style, types, and the order of the floors
 	@$(BIN)/ruff format --check .
@@ -45,10 +50,12 @@ lock: ## write .locks/ anew; ARGS=--upgrade also moves to newer versions
 	compile() { "$$tmp/bin/uv" pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 	  --custom-compile-command "make lock" $(ARGS) pyproject.toml "$$@"; } && \
 	compile --extra postgres --output-file .locks/runtime.txt >/dev/null && \
-	compile --extra dev --constraint .locks/runtime.txt --output-file .locks/dev.txt >/dev/null
+	compile --extra dev --constraint .locks/runtime.txt --output-file .locks/dev.txt >/dev/null && \
+	echo "openai==2.8.0" | "$$tmp/bin/uv" pip compile --quiet --no-config --universal --python-version 3.11 \
+	  --generate-hashes --custom-compile-command "make lock" $(ARGS) - --output-file .locks/openai-2.8.0.txt >/dev/null
 
 clean: ## remove .venv, caches and build output
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	@rm -rf .venv .witness .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp comes last, so an install that broke off is not taken for a finished one; without a stamp it starts afresh.
@@ -59,6 +66,9 @@ $(READY): .locks/dev.txt pyproject.toml
 	$(PIP) install --require-hashes -r .locks/dev.txt && \
 	$(PIP) install --no-deps --no-build-isolation --editable . && \
 	touch $@
+
+$(WITNESS)/.ready: .locks/openai-2.8.0.txt $(READY)
+	@rm -rf $(WITNESS) && $(PIP) install --require-hashes --target $(WITNESS) -r .locks/openai-2.8.0.txt && touch $@
 
 # A name on PATH is not yet an interpreter that runs (pyenv), and one that runs may lack venv (Debian): so try it.
 define find_python

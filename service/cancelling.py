@@ -118,7 +118,8 @@ class Cancelling:
             raise refusal or Problem(
                 "not_cancellable", f"the gateway says {snapshot.word or 'nothing of a cancellation'}"
             )
-        end = End(status=Status.CANCELLED, by="cancel", error=Problem("cancelled", "cancelled by the caller"))
+        error = Problem("cancelled", "cancelled by the caller")
+        end = End(status=Status.CANCELLED, by="cancel", error=error, snapshot=snapshot)
         cancelled = await self._end(task.id, end)
         return cancelled or await self._already(task)
 

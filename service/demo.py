@@ -18,6 +18,7 @@ from rich.table import Table
 from service.demo_cast import Cast, ServiceDied, open_cast
 from service.demo_count import FIGURES, gather_evidence, recount
 from service.demo_story import Story, follow, submit_everything, subscribe
+from service.dialects import DIALECTS
 from service.wire import Json, dump_text
 
 MOST_S = 40  # of the story; with the ways in and out (demo_cast.py) it stays under a minute
@@ -85,7 +86,7 @@ async def _until_stopped(playing: Coroutine[Any, Any, int]) -> int:
 
 
 async def _play(screen: "Screen", folder: Path, *, json: bool, keep: bool) -> int:
-    screen.say("demo", "starting six gateways, two subscribers and the service …")
+    screen.say("demo", f"starting {len(DIALECTS)} gateways, two subscribers and the service …")
     try:
         async with open_cast(folder) as cast:
             figures, broken = await _unless_it_dies(cast, _tell(cast, screen))

@@ -216,6 +216,7 @@ def _create_cases() -> list[Case]:
         refused("a request that the gateway refuses", "easyrouter", 400, told=400),
         refused("the same, by a gateway that says it with HTTP 200", "videos", 400, told=200),
         refused("an account without credit", "worldrouter", 402, told=402),
+        refused("no room for a program of OpenAI's SDK", "openai", 429, told=429),
     ]
 
 
@@ -245,6 +246,14 @@ def _ending_cases() -> list[Case]:
             ends="expired",
             by=("sweep",),
             moral="the gateway said so after {seconds} s",
+        ),
+        native(
+            "a gateway without a word for it lets a task expire",
+            "openai",
+            "A parcel that nobody fetches [take 600ms] [expire]",
+            ends="expired",
+            by=("sweep",),
+            moral="it said failed, and expired as the code, after {seconds} s",
         ),
         native(
             "the gateway cancels a task",

@@ -1,4 +1,4 @@
-"""Who plays in the demo: six sandbox gateways and two subscribers in this process, and the service in its own."""
+"""Who plays in the demo: sandbox gateways and two subscribers in this process, and the service in its own."""
 
 import asyncio
 import os

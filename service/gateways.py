@@ -12,13 +12,14 @@ A create ends in one of five ways, and which one it is decides whether it may ev
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from service.clock import SECOND, Clock
+from service.costs import read_price, reckoned
 from service.dialects import DIALECTS
 from service.dialects.shape import Dialect, Route, Surface
 from service.egress import Egress, Lost, NotSent
@@ -35,6 +36,7 @@ ANSWER_CAP = 4 * 2**20
 
 # A gateway that answers a create with one of these has read it and said no. 408, 409, 424, 425 and 5xx say nothing of
 # the kind: worldrouter.txt calls 424 "the upstream video provider failed or timed out", and it may have made the task.
+# What an error behind HTTP 200 is, dialects/refusals.py decides.
 REFUSALS = frozenset(
     (
         *("invalid_request", "unsupported_model", "unauthorized", "insufficient_credit", "forbidden", "not_found"),
@@ -91,6 +93,7 @@ class Gateway:
         wanted = self.dialect.calls_back if settings.callbacks is None else settings.callbacks
         self.calls_back = wanted and callback_base is not None
         self.signature = _signature(name, settings.signature)
+        self.price = read_price(settings.price, f"gateways.{name}.price")
         self._callback_base = callback_base
         self._egress = egress
         self._clock = clock
@@ -113,7 +116,7 @@ class Gateway:
         for name in VideoRequest.__dataclass_fields__:
             said = getattr(request, name) not in (None, (), {})
             if said and name not in surface.accepts and name not in ("metadata", "webhook_url", "extra"):
-                raise invalid(name, f"{self.dialect.title} has no such parameter; `extra` passes on what is not known")
+                raise invalid(name, f"{self.dialect.title} has no such parameter")
         surface.check(request)
         # refuses an `extra` that collides with a parameter, or with our callback
         surface.write_create(request, "https://reelhook.invalid/" if self.calls_back else None)
@@ -173,7 +176,7 @@ class Gateway:
             return Problem("gateway_error", f"{self.name} did not answer with a list of tasks")
         asked = frozenset(gateway_task_ids)
         return {
-            snapshot.gateway_task_id: replace(snapshot, video_url=self.located(snapshot.video_url))
+            snapshot.gateway_task_id: self.reckoned(replace(snapshot, video_url=self.located(snapshot.video_url)))
             for snapshot in shown
             if snapshot.gateway_task_id in asked
         }
@@ -225,7 +228,7 @@ class Gateway:
         snapshot = read(body)
         if snapshot.gateway_task_id not in (None, task_id):
             return Problem("gateway_error", f"{self.name} was asked about {task_id} and told of another task")
-        return replace(snapshot, video_url=self.located(snapshot.video_url))
+        return self.reckoned(replace(snapshot, video_url=self.located(snapshot.video_url)))
 
     async def _answer_to(self, request: HttpRequest, timeout_ms: int) -> Json | Problem:
         """The JSON object that a question is answered with."""
@@ -265,7 +268,7 @@ class Gateway:
         snapshot = surface.read_receipt(body) if isinstance(body, dict) else None
         if snapshot is None or snapshot.gateway_task_id is None:
             return Unknown(_doubt(self.name, f"it answered HTTP {answer.status} without a task id"))
-        return Accepted(snapshot)
+        return Accepted(self.reckoned(snapshot))
 
     def _problem(self, answer: HttpAnswer, body: Any) -> Problem | None:
         problem = self.dialect.read_error(answer.status, body)
@@ -279,6 +282,10 @@ class Gateway:
     def located(self, url: str | None) -> str | None:
         """A result URL may be relative to the gateway (videos.txt: "Has the form /v1/videos/{task_id}/content")."""
         return self.base_url + url if url is not None and url.startswith("/") else url
+
+    def reckoned(self, snapshot: Snapshot) -> Snapshot:
+        """With what it says of the cost, in money where the settings name a price."""
+        return reckoned(snapshot, self.price, refunds=self.dialect.refunds)
 
     def _request(self, route: Route, task_id: str = "", body: bytes = b"", query: str = "") -> HttpRequest:
         headers = {"accept": "application/json"}
@@ -306,18 +313,6 @@ def open_gateways(
     """The gateways by name; SettingsError when one cannot be."""
     base = public_url.rstrip("/") if public_url else None
     return {name: Gateway(name, each, egress, clock, callback_base=base) for name, each in settings.items()}
-
-
-def find(gateways: Mapping[str, Gateway], name: Any) -> Gateway:
-    """The gateway of that name; a Problem that lists the names otherwise."""
-    if isinstance(name, str) and name in gateways:
-        return gateways[name]
-    raise invalid("gateway", _known(gateways) if name is not None else "is required; " + _known(gateways))
-
-
-def _known(names: Iterable[str]) -> str:
-    listed = ", ".join(names)
-    return f"must be one of {listed}" if listed else "none is configured; add [gateways.NAME] to the settings"
 
 
 def surface_of(task: Task) -> Surface:

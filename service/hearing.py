@@ -29,6 +29,7 @@ from service.store.store import (
     insert_callback,
     step,
 )
+from service.usage import book
 from service.wire import dump_text, read_object
 
 log = logging.getLogger("reelhook.tasks")
@@ -52,6 +53,7 @@ class Hearing:
         return min(wanted_ms, self._settings.callbacks.token_lifetime)
 
     def accept(self, task: Task, snapshot: Snapshot, next_at: int, now: int) -> Transaction[Settled]:
+        before = (yield from _current(task)) if snapshot.cost else task
         accepted = yield from step(
             "accept_task",
             id=task.id,
@@ -69,12 +71,16 @@ class Hearing:
             return Settled(current, [])
         if accepted.status.terminal:
             yield from freeze_answer(accepted)
+            if snapshot.cost:
+                yield from book(before.result, accepted, ended=False)
             return Settled(accepted, [])
         dispatches = yield from self._publisher.publish(accepted, "task.accepted", now)
         if snapshot.status is Status.RUNNING:
             running = yield from self._note_running(accepted, snapshot, now)
             accepted, dispatches = running.task, dispatches + running.dispatches
         yield from freeze_answer(accepted)
+        if snapshot.cost:
+            yield from book(before.result, accepted, ended=False)
         return Settled(accepted, dispatches)
 
     def refuse(self, task: Task, problem: Problem, now: int) -> Transaction[Settled]:
@@ -198,4 +204,4 @@ def _read_callback(gateway: Gateway, body: bytes) -> Snapshot:
         snapshot = gateway.dialect.read_callback(read_object(body))
     except Problem:
         return Snapshot(status=None)
-    return replace(snapshot, video_url=gateway.located(snapshot.video_url))
+    return gateway.reckoned(replace(snapshot, video_url=gateway.located(snapshot.video_url)))

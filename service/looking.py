@@ -17,6 +17,7 @@ from service.settling import End, end_of, merged, moved, progressed
 from service.store.statements import Database, Transaction
 from service.store.store import Dispatch, step
 from service.tasks import Tasks
+from service.usage import book
 from service.wire import dump_text
 
 log = logging.getLogger("reelhook.sweeper")
@@ -190,9 +191,13 @@ class Looks:
             next_at=next_at,
             hinted_next_at=hinted_next_at,
         )
-        if noted is None or noted.running_at is None or task.status is Status.RUNNING:
+        if noted is None:
             return []
-        return (yield from self._publisher.publish(noted, "task.running", now))
+        dispatches: list[Dispatch] = []
+        if noted.running_at is not None and task.status is not Status.RUNNING:
+            dispatches = yield from self._publisher.publish(noted, "task.running", now)
+        yield from book(task.result, noted, ended=False)
+        return dispatches
 
 
 def answer_for(task_id: str, shown: Mapping[str, Snapshot] | Problem, gateway: str, asked_at: int) -> Answer:

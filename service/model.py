@@ -122,7 +122,8 @@ class Snapshot:
     """What a gateway says about a task now, by receipt, by callback or when asked.
 
     status: None when the gateway's `word` is unknown to us. progress: 0 to 100. details: what the gateway says of the
-    result (duration, resolution, ratio, seed …). usage, credits: as the gateway counts. error: why it failed.
+    result (duration, resolution, ratio, seed …). usage: as the gateway counts. cost: in money (costs.py), where the
+    settings name a price. refunded: nothing of it is charged in the end. error: why it failed.
     """
 
     status: Status | None
@@ -134,6 +135,8 @@ class Snapshot:
     error: Problem | None = None
     usage: Json = field(default_factory=dict)
     details: Json = field(default_factory=dict)
+    cost: Json | None = None
+    refunded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +144,7 @@ class View:
     """A task as the caller of a gateway's API may see it; `id` is the id on that API.
 
     It is what the server half of every dialect writes from, whoever stands behind: the hub or a sandbox.
+    poll_after_ms: how long a caller who polls should wait, where that is known.
     """
 
     id: str
@@ -151,6 +155,7 @@ class View:
     started_at: int | None = None
     finished_at: int | None = None
     accepted: bool = True
+    poll_after_ms: int | None = None
 
     @property
     def status(self) -> Status:
@@ -186,6 +191,8 @@ class Task:
     misses: how many looks in a row brought no answer. hinted_at: when a callback last said "look". callbacks: how many
     came. settled_by: submit, callback, sweep, cancel or deadline. unknown_word: the last status word nobody knows.
     when_full: queue or refuse, what to do when the gateway takes no more. lease: who works on it until next_at.
+    mount: the compatible API that it came in by, None for the native one; caller_…: what is spoken there, and the model
+    by the caller's name for it, where a route leads to another one. deleted_at: when its caller hid it from that API.
     """
 
     id: str
@@ -215,6 +222,11 @@ class Task:
     settled_by: str | None = None
     unknown_word: str | None = None
     lease: str | None = None
+    mount: str | None = None
+    caller_dialect: str | None = None
+    caller_surface: str | None = None
+    caller_model: str | None = None
+    deleted_at: int | None = None
 
     @property
     def video_url(self) -> str | None:

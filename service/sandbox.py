@@ -155,7 +155,7 @@ class Simulator:
             raise Scripted(HttpAnswer(status=200, headers={"content-type": "application/json"}, body=dumps(body)))
         return view
 
-    def list(self, surface: Surface, query: ListQuery) -> tuple[int, Sequence[Json]]:
+    def listed(self, surface: Surface, query: ListQuery) -> tuple[int, Sequence[Json]]:
         """(how many tasks there are, those of the page as they are written). It counts as a look at each that is
         asked for by id. A task whose script breaks single queries is not shown instead."""
         now = self._clock()
@@ -185,21 +185,32 @@ class Simulator:
             raise Problem("forbidden", "Request has expired")  # as object stores say it of a presigned link
 
     def delete(self, surface: Surface, task_id: str) -> View:
-        """gateways.md section 2 "DELETE semantics": queued is cancelled, running is refused, what is over is deleted,
-        and cancelled "NOT allowed". With [ends before delete] the task fails just before it is deleted."""
+        """Forget a task that has ended; as it was. Where a surface cancels by it, gateways.md section 2 "DELETE
+        semantics": queued is cancelled, running is refused, and cancelled "NOT allowed". With [ends before delete] the
+        task fails just before it is deleted."""
         task = self._find(task_id)
         now = self._clock()
         if "ends before delete" in task.script:
             task.script = Script({"fail": 0})
             task.running_at, task.run_ms = now, 0
         status = task.status(now)
-        if status is Status.CANCELLED:
+        if not status.terminal and not surface.delete_cancels:
+            raise Problem("invalid_request", f"{task_id} is not over yet; only what has ended can be deleted")
+        if status is Status.CANCELLED and surface.delete_cancels:
             raise Problem("conflict", "a cancelled task cannot be deleted")
         if status.terminal:
             return self._tasks.pop(task_id).view(now)
-        if not surface.delete_cancels or status is Status.RUNNING:
+        if status is Status.RUNNING:
             raise Problem("not_cancellable", f"the task is {status}")
         return self.cancel(task_id)
+
+    def views(self) -> list[View]:
+        """All tasks, oldest first."""
+        now = self._clock()
+        return [task.view(now) for task in self._tasks.values()]
+
+    def result(self, task_id: str, variant: str) -> bytes:
+        return self.video(task_id) if variant == "video" else self.last_frame(task_id)
 
     def video(self, task_id: str) -> bytes:
         """The result of a task that succeeded, as an MP4."""

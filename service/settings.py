@@ -189,6 +189,30 @@ class SignatureSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PriceSettings:
+    """What this gateway charges: so tasks have a `cost`, and owners can have a budget."""
+
+    unit: str = setting(
+        MISSING,
+        "What is counted: usage tokens, new-api quota, seedance2 credits, seconds of the result, or tasks.",
+        choices=("tokens", "quota", "credits", "seconds", "tasks"),
+    )
+    amount: str = setting(MISSING, 'What that costs, a decimal in quotes, such as "1.00".')
+    currency: str = setting(MISSING, "In which currency, such as USD.")
+    per: int = setting(1, "For how many units the amount is.", low=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerSettings:
+    """The limits of one owner; `[owners."*"]` holds for whatever an owner's own table does not say."""
+
+    pending: int | None = setting(None, "How many tasks may be under way at once; more are answered 429.", low=0)
+    budget: str | None = setting(
+        None, 'What the tasks of a calendar month (UTC) may cost, such as "100.00 USD"; then creates are answered 402.'
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
     """One gateway; the table's name is its name here and in the paths of the compatible API."""
 
@@ -207,12 +231,27 @@ class GatewaySettings:
         choices=("verify", "trust"),
     )
     signature: SignatureSettings | None = setting(None, "")
+    price: PriceSettings | None = setting(None, "")
     min_interval: Span | None = setting(
         None, "Never ask about one task more often than this; by default what its documentation asks for.", low=1
     )
     creates: int = setting(100, "Creates under way at once, in this process; more have to wait.", low=1)
     rate: int = setting(10, "Questions per second, in this process.", low=1)
     concurrency: int = setting(8, "Questions under way at once, in this process.", low=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteSettings:
+    """A way from one API to another gateway. The first that matches wins; without one, it is the API's own gateway.
+    Routes stand in the file: the environment cannot say them."""
+
+    from_: str = setting(
+        MISSING,
+        "The API that a task comes in by: a gateway's name, or a dialect's that is only served, such as openai.",
+    )
+    model: str = setting("*", "Which models take this way, as the caller names them; `*` and `?` stand for anything.")
+    to: str = setting(MISSING, "The gateway that the task goes out to.")
+    to_model: str | None = setting(None, "The model that it asks for there; by default the caller's.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,7 +275,9 @@ class Settings:
     content: ContentSettings = field(default_factory=ContentSettings)
     archive: ArchiveSettings = field(default_factory=ArchiveSettings)
     egress: EgressSettings = field(default_factory=EgressSettings)
+    owners: Mapping[str, OwnerSettings] = field(default_factory=dict)
     gateways: Mapping[str, GatewaySettings] = field(default_factory=dict)
+    routes: tuple[RouteSettings, ...] = setting((), "")
 
 
 def read_settings(path: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
@@ -264,6 +305,11 @@ def read_settings(path: Path | None = None, environment: Mapping[str, str] | Non
     if settings.public_url is not None and not settings.public_url.startswith(("http://", "https://")):
         raise SettingsError("public_url: must start with https:// or http://")
     return settings
+
+
+def spelled(name: str) -> str:
+    """A setting's name as people write it: `from` is a word of Python's own."""
+    return name.rstrip("_")
 
 
 def _read_file(path: Path | None, from_environment: str | None) -> dict[str, Any]:
@@ -297,17 +343,18 @@ class _FromEnvironment(str):
 def _read_table(kind: type[S], table: Any, where: str) -> S:
     if not isinstance(table, dict):
         raise SettingsError(f"{where}: must be a table")
-    known = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
+    known = {spelled(item.name): item for item in fields(kind)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(kind)
     values = {}
     for name, value in table.items():
         at = f"{where}.{name}" if where else name
         if name not in known:
             raise SettingsError(f"{at}: there is no such setting; known here: {', '.join(known)}")
-        values[name] = _read_value(hints[name], value, at)
-        _check_value(values[name], known[name].metadata, at)
+        read = _read_value(hints[known[name].name], value, at)
+        _check_value(read, known[name].metadata, at)
+        values[known[name].name] = read
     for name, item in known.items():
-        if name not in values and item.default is MISSING and item.default_factory is MISSING:
+        if item.name not in values and item.default is MISSING and item.default_factory is MISSING:
             raise SettingsError(f"{where}.{name}: is required")
     return kind(**values)
 
@@ -322,7 +369,9 @@ def _read_value(hint: Any, value: Any, at: str) -> Any:
         items = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         if not isinstance(items, list):
             raise SettingsError(f"{at}: must be a list")
-        return tuple(_read_value(typing.get_args(hint)[0], item, at) for item in items)
+        kind = typing.get_args(hint)[0]
+        tables = is_dataclass(kind)  # of several tables it must be told which one is meant
+        return tuple(_read_value(kind, item, f"{at}[{i}]" if tables else at) for i, item in enumerate(items))
     if origin is not None:  # Mapping[str, X]
         if not isinstance(value, dict):
             raise SettingsError(f"{at}: must be a table of tables")

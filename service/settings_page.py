@@ -1,12 +1,13 @@
 """The documentation of every setting, made from the settings themselves: `reelhook settings` prints it."""
 
+import inspect
 import types
 import typing
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
-from service.settings import UNITS, GatewaySettings, Settings, Span
+from service.settings import UNITS, GatewaySettings, OwnerSettings, Settings, Span, spelled
 
 HEAD = """# Settings
 
@@ -19,6 +20,8 @@ Spans are written `"500ms"`, `"15s"`, `"10m"`, `"2h"`, `"3d"`.
 This page is made by `reelhook settings`.
 """
 
+BY_NAME = (GatewaySettings, OwnerSettings)
+
 
 def page() -> str:
     """The whole page, as Markdown."""
@@ -29,17 +32,19 @@ def _tables(kind: type[Any], where: str) -> Iterator[str]:
     title = f"[{where}]" if where else "Top level"
     yield f"\n## {title}\n\n"
     if where:
-        yield f"{(kind.__doc__ or '').strip()}\n\n"
+        yield f"{inspect.cleandoc(kind.__doc__ or '')}\n\n"
     yield "| setting | default | meaning |\n|---|---|---|\n"
     hints = typing.get_type_hints(kind)
     inner: list[tuple[type[Any], str]] = []
     for item in fields(kind):
         table = _table_of(hints[item.name])
-        at = f"{where}.{item.name}" if where else item.name
+        name = spelled(item.name)
+        at = f"{where}.{name}" if where else name
         if table is None:
-            yield f"| `{item.name}` | {_default(item, hints[item.name])} | {_meaning(item)} |\n"
+            yield f"| `{name}` | {_default(item, hints[item.name])} | {_meaning(item)} |\n"
         else:
-            inner.append((table, at + ".NAME" if table is GatewaySettings else at))
+            several = typing.get_origin(hints[item.name]) is tuple
+            inner.append((table, f"[{at}]" if several else at + ".NAME" if table in BY_NAME else at))
     for table, at in inner:
         yield from _tables(table, at)
 

@@ -7,11 +7,13 @@ however many processes, changes nothing.
 
 from dataclasses import dataclass, field
 
+from service.costs import charged
 from service.errors import Problem
 from service.events import Publisher
 from service.model import Snapshot, Status, Submission, Task
 from service.store.statements import Transaction
 from service.store.store import Dispatch, error_text, find_task, step
+from service.usage import book
 from service.wire import Json, dump_text
 
 
@@ -53,7 +55,9 @@ def settle(task_id: str, end: End, publisher: Publisher, now: int) -> Transactio
     )
     if settled is None:
         return None
-    return Settled(settled, (yield from publisher.publish(settled, f"task.{end.status}", now)))
+    dispatches = yield from publisher.publish(settled, f"task.{end.status}", now)
+    yield from book(task.result, settled, ended=True)
+    return Settled(settled, dispatches)
 
 
 def conclude(task_id: str, end: End, publisher: Publisher, now: int, *, archiving: bool) -> Transaction[Settled | None]:
@@ -65,7 +69,10 @@ def conclude(task_id: str, end: End, publisher: Publisher, now: int, *, archivin
         return None
     result = merged(task, end.snapshot) | {"ends_by": end.by, "announced_at": now}
     waiting = yield from step("await_archive", id=task_id, result=dump_text(result), now=now)
-    return Settled(waiting, []) if waiting is not None else None
+    if waiting is None:
+        return None
+    yield from book(task.result, waiting, ended=False)
+    return Settled(waiting, [])
 
 
 def end_of(task: Task, snapshot: Snapshot, by: str, now: int, result_grace_ms: int) -> End | None:
@@ -97,8 +104,10 @@ def merged(task: Task, snapshot: Snapshot | None) -> Json:
     news: Json = {
         "video_url": snapshot.video_url,
         "last_frame_url": snapshot.last_frame_url,
-        "usage": snapshot.usage or None,
+        "usage": (task.result.get("usage", {}) | snapshot.usage) or None,
         "details": snapshot.details or None,
+        "cost": charged(task.result.get("cost"), snapshot.cost),
+        "refunded": snapshot.refunded or None,
     }
     return task.result | {name: value for name, value in news.items() if value is not None}
 

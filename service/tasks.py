@@ -8,7 +8,8 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from service.cancelling import Cancelling
 from service.clock import Clock
@@ -18,6 +19,7 @@ from service.errors import Problem
 from service.events import Publisher
 from service.gateways import Accepted, Busy, CreateOutcome, Gateway, Refused, Unknown, Unsent, surface_of
 from service.hearing import Hearing
+from service.limits import TRY_AGAIN_MS, Limits
 from service.model import (
     TERMINAL_EVENTS,
     Status,
@@ -28,6 +30,7 @@ from service.model import (
     new_id,
     request_to_json,
 )
+from service.mounts import Mount, respelled
 from service.pace import Pace
 from service.schedule import first_look
 from service.settings import Settings
@@ -40,7 +43,6 @@ from service.store.store import (
     Reads,
     Repeatable,
     Replay,
-    insert_task,
     renew_create,
 )
 from service.wire import dumps
@@ -54,7 +56,7 @@ RECORD_PAUSE_S = 2
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """A submit: what is wanted, by whom, of which gateway. webhook_…: how the caller of this one task is told, and
-    what the field with his URL is called where he comes from."""
+    what the field with his URL is called where he comes from. came_in: where that is, None for the native API."""
 
     owner: str
     gateway: Gateway
@@ -66,6 +68,16 @@ class Order:
     webhook_secret: str
     webhook_events: tuple[str, ...] = TERMINAL_EVENTS
     idempotency_key: str | None = None
+    came_in: "CameIn | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class CameIn:
+    """By which compatible API, on which of its surfaces, and what the caller calls the model."""
+
+    mount: Mount
+    surface: Surface
+    model: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +102,7 @@ class Tasks:
         tokens: CallbackTokens,
         publisher: Publisher,
         settings: Settings,
+        limits: Limits,
         clock: Clock,
         chance: Callable[[], float],
         hand_over: Callable[[list[Dispatch]], None],
@@ -102,6 +115,7 @@ class Tasks:
         self._tokens = tokens
         self._publisher = publisher
         self._settings = settings
+        self._limits = limits
         self._clock = clock
         self._hearing = Hearing(publisher, settings, chance)
         self._hand_over = hand_over
@@ -128,10 +142,11 @@ class Tasks:
         stored: is told the task's id as soon as that is committed, together with a note that its caller has not been
         answered, and sees to that note from then on. Without it, and with an idempotency key, there is no such note.
 
-        Raises Problem when the request cannot be what the gateway takes, before anything is stored. A gateway's own
-        refusal does not raise: it is the task's error. The create outlives a caller who goes away.
+        Raises Problem, and nothing is stored, when the request cannot be what the gateway takes or the owner has
+        reached his limits. A gateway's own refusal does not raise: it is the task's error. The create outlives a
+        caller who goes away.
         """
-        order.gateway.check(order.request, order.surface)
+        _check(order)
         if order.request.webhook_url is not None:
             await self._egress.vet(order.request.webhook_url, order.webhook_field, must_resolve=False)
         task = self._new_task(order)
@@ -153,7 +168,7 @@ class Tasks:
         repeatable = None
         if stored is not None and key is None and window_ms:
             repeatable = Repeatable(fingerprint=_fingerprint(order), since=task.created_at - window_ms)
-        replay = await self._database.write(insert_task, task, key, _one_shot(order, task), repeatable)
+        replay = await self._database.write(self._limits.store, task, key, _one_shot(order, task), repeatable)
         if stored is not None and repeatable is not None:
             stored(replay.task_id if replay else task.id)
         if replay is not None:
@@ -224,7 +239,7 @@ class Tasks:
         return Submitted(await self._within(sending, task, wait_ms) if sending else task, replayed=True)
 
     def _new_task(self, order: Order) -> Task:
-        now = self._clock()
+        now, came_in = self._clock(), order.came_in
         return Task(
             id=new_id("task", now),
             owner=order.owner,
@@ -240,6 +255,10 @@ class Tasks:
             deadline_at=now + self._hearing.lifetime_ms(order.request),
             next_at=now + self._settings.submit.lease,
             lease=new_id("lease", now),
+            mount=came_in.mount.name if came_in else None,
+            caller_dialect=came_in.mount.dialect.name if came_in else None,
+            caller_surface=came_in.surface.name if came_in else None,
+            caller_model=came_in.model if came_in else None,
         )
 
     async def _surely_record(self, task: Task, gateway: Gateway, outcome: CreateOutcome) -> Task:
@@ -270,7 +289,9 @@ class Tasks:
             case Refused(problem):
                 return await self._database.write(self._hearing.refuse, task, problem, now)
             case Busy(problem) | Unsent(problem) if task.when_full == "refuse":
-                return await self._database.write(self._hearing.refuse, task, problem, now)
+                # the caller will try again: he is told when, also where the gateway did not say (gateways.md F8.9)
+                told = replace(problem, retry_after_ms=problem.retry_after_ms or TRY_AGAIN_MS)
+                return await self._database.write(self._hearing.refuse, task, told, now)
             case Busy(problem) | Unsent(problem):
                 return await self._database.write(self._hearing.postpone, task, problem, now)
             case Unknown(problem):
@@ -325,8 +346,18 @@ class Tasks:
         return await self._cancelling.cancel(task)
 
 
+def _check(order: Order) -> None:
+    """Refuse what the gateway cannot do, in the names that the caller has for it."""
+    try:
+        order.gateway.check(order.request, order.surface)
+    except Problem as problem:
+        raise (respelled(problem, order.came_in.surface) if order.came_in else problem) from None
+
+
 def _fingerprint(order: Order) -> str:
-    content = [order.gateway.name, order.surface.name, order.when_full, request_to_json(order.request)]
+    content: list[Any] = [order.gateway.name, order.surface.name, order.when_full, request_to_json(order.request)]
+    if order.came_in is not None and order.came_in.mount.name != order.gateway.name:
+        content.append([order.came_in.mount.name, order.came_in.surface.name, order.came_in.model])
     return hashlib.sha256(dumps(content)).hexdigest()
 
 

@@ -20,6 +20,7 @@ DEEPEST = 100
 # What is read is walked several times, in Python: a body of millions of small values would hold up everybody else for
 # seconds. Media come as one long text each, so this says nothing about how large a body may be.
 MOST_VALUES = 50_000
+COUNT_MOST = 10**12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +157,13 @@ def without_nulls(value: Any) -> Any:
     if isinstance(value, list):
         return [without_nulls(inner) for inner in value]
     return value
+
+
+def count_or_none(value: Any) -> int | None:
+    """A whole number of things, from nothing to a million millions; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= COUNT_MOST:
+        return None
+    return int(value) if value == int(value) else None
 
 
 def kind_of(value: Any) -> str:

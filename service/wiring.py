@@ -21,8 +21,10 @@ from service.events import Publisher
 from service.gateways import Gateway, open_gateways
 from service.guard import Guard
 from service.keys import Keys
+from service.limits import Limits
 from service.links import Links
 from service.looking import Looks
+from service.mounts import Mount, open_mounts
 from service.pace import Pace
 from service.settings import Settings
 from service.signing import CallbackTokens, ContentTokens
@@ -46,6 +48,8 @@ class Services:
     reads: Reads
     egress: Egress
     gateways: Mapping[str, Gateway]
+    mounts: Mapping[str, Mount]
+    pace: Pace
     keys: Keys
     tokens: CallbackTokens
     links: Links
@@ -80,6 +84,7 @@ async def open_services(
     async with open_database(settings) as database, open_egress(guard, f"Reelhook/{__version__}") as egress:
         secret_key = await read_secret_key(settings, database)
         gateways = open_gateways(settings.gateways, egress, clock, settings.public_url)
+        mounts = open_mounts(settings, gateways)
         reads = Reads(database)
         pace = Pace(reads, clock, settings.sweep.first_guess)
         tokens = CallbackTokens(secret_key, lifetime_ms=settings.callbacks.token_lifetime)
@@ -98,6 +103,7 @@ async def open_services(
             tokens=tokens,
             publisher=publisher,
             settings=settings,
+            limits=Limits(settings),
             clock=clock,
             chance=chance,
             hand_over=deliveries.accept,
@@ -146,6 +152,8 @@ async def open_services(
             reads=reads,
             egress=egress,
             gateways=gateways,
+            mounts=mounts,
+            pace=pace,
             keys=Keys(database, clock),
             tokens=tokens,
             links=links,

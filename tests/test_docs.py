@@ -10,7 +10,7 @@ from service.dialects import DIALECTS
 from service.errors import CODES
 from service.model import EVENT_TYPES
 from service.settings_page import page
-from service.web import api
+from service.web import api, usage
 from service.web.native import KNOWN
 
 ROOT = Path(__file__).parent.parent
@@ -37,7 +37,7 @@ def test_every_parameter_of_a_submit_is_in_the_readme(name):
     assert name in README
 
 
-@pytest.mark.parametrize("path", sorted({route.path for route in api.ROUTES}))
+@pytest.mark.parametrize("path", sorted({route.path for route in (*api.ROUTES, *usage.ROUTES)}))
 def test_every_route_is_in_the_readme(path):
     assert path in README
 

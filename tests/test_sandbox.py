@@ -14,7 +14,7 @@ from service.sandbox import SandboxSettings
 from service.sandbox_script import MARKERS, REFUSALS, marker_table, read_script
 from service.sandbox_task import ODD_WORD
 from tests.dialects.given import Spoken
-from tests.sandbox_caller import DAY, EASYROUTER, EVERY_SURFACE, SETTINGS, WORLDROUTER, bearer, simulated
+from tests.sandbox_caller import DAY, EASYROUTER, EVERY_SURFACE, SETTINGS, SHOWING_LINKS, WORLDROUTER, bearer, simulated
 from tests.servers import PATIENCE_S
 
 # --- the course of a task
@@ -164,7 +164,7 @@ async def test_an_odd_status_word_is_shown_before_the_task_goes_on(each: Spoken)
     ]
 
 
-@EVERY_SURFACE
+@SHOWING_LINKS
 async def test_a_result_can_be_announced_before_its_link_is_there(each: Spoken) -> None:
     async with simulated(each) as caller:
         task_id = await caller.made("[no url yet 300ms]")

@@ -16,7 +16,18 @@ from service.sandbox_task import ODD_WORD, SandboxTask
 from service.signing import CallbackTokens, Forged
 from service.wire import loads
 from tests.dialects.given import Spoken
-from tests.sandbox_caller import DAY, EASYROUTER, EVERY_SURFACE, SEEDANCE2, SUDDEN, bearer, listening, simulated, until
+from tests.sandbox_caller import (
+    DAY,
+    EASYROUTER,
+    EVERY_SURFACE,
+    SEEDANCE2,
+    SHOWING_LINKS,
+    SUDDEN,
+    bearer,
+    listening,
+    simulated,
+    until,
+)
 from tests.servers import PATIENCE_S, Sink
 
 # --- lost replies
@@ -184,7 +195,7 @@ def test_an_odd_status_is_called_back_too() -> None:
     assert [body["status"] for _, _, body in planned("[odd status]", EASYROUTER)] == [ODD_WORD, "succeeded"]
 
 
-@EVERY_SURFACE
+@SHOWING_LINKS
 def test_forged_callbacks_claim_a_false_success_before_the_end(each: Spoken) -> None:
     forged = [
         (after, each.dialect.read_callback(body)) for kind, after, body in planned("[forge]", each) if "f" in kind

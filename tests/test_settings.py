@@ -3,6 +3,7 @@
 import pytest
 
 from service.errors import SettingsError
+from service.limits import Limits
 from service.settings import read_settings
 
 
@@ -64,12 +65,37 @@ def test_a_number_in_the_environment_may_still_be_a_string_where_one_belongs(tmp
         ("gateways = 3", "gateways: must be a table"),
         ("[gateways.videos]\nsignature = {scheme = 'hmac-sha256'}", "gateways.videos.signature.secret: is required"),
         ("public_url = 'example.com'", "public_url: must start with"),
+        ("[owners.anna]\npending = -1", "owners.anna.pending: must be at least 0"),
+        ("[owners.anna]\npendng = 1", "owners.anna.pendng: there is no such setting"),
+        ("[gateways.videos.price]\nunit = 'tons'", "gateways.videos.price.unit: must be one of tokens"),
         ("port = = 3", "is not valid TOML"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path, text, words):
     with pytest.raises(SettingsError) as caught:
         settings_of(tmp_path, text)
+    assert words in str(caught.value)
+
+
+def test_an_owner_and_everybody_have_limits(tmp_path):
+    settings = settings_of(tmp_path, '[owners.anna]\npending = 3\n[owners."*"]\nbudget = "100.00 USD"')
+    assert (settings.owners["anna"].pending, settings.owners["*"].budget) == (3, "100.00 USD")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[owners.anna]\nbudget = "much"', "owners.anna.budget: must be an amount and a currency"),
+        (
+            '[owners.a]\nbudget = "1 EUR"\n[gateways.easyrouter]\n'
+            'price = {unit = "quota", amount = "1", currency = "USD"}',
+            "gateways.easyrouter.price.currency: is USD, and there is a budget in EUR",
+        ),
+    ],
+)
+def test_limits_that_cannot_be_meant_are_named(tmp_path, text, words):
+    with pytest.raises(SettingsError) as caught:
+        Limits(settings_of(tmp_path, text))
     assert words in str(caught.value)
 
 

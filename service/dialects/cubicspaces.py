@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from service.dialects import ark_task, new_api, unified
 from service.dialects.answers import write_failure
 from service.dialects.content import check_media
-from service.dialects.fields import Field, check_duration, check_fields, complete, names_of, read_lengths
+from service.dialects.fields import Field, check_duration, check_fields, complete, names_of, read_lengths, spelling_of
 from service.dialects.shape import Dialect, Route, Surface
 from service.errors import Problem, invalid
 from service.model import Media, Status, VideoRequest, View
@@ -159,6 +159,7 @@ OFFICIAL = Surface(
     read_receipt=ark_task.read_ark_receipt,
     write_task=write_official_task,
     read_task=ark_task.read_ark_task,
+    spelling=spelling_of(OFFICIAL_FIELDS) | {"prompt": "content", "media": "content"},
 )
 
 UNIFIED = Surface(
@@ -177,6 +178,7 @@ UNIFIED = Surface(
     read_receipt=new_api.read_receipt,
     write_task=write_unified_task,
     read_task=new_api.read_task,
+    spelling=spelling_of(UNIFIED_FIELDS),
 )
 
 DIALECT = Dialect(

@@ -4,7 +4,16 @@ from service.dialects import new_api
 from service.dialects.answers import seconds_of
 from service.dialects.ark_task import write_ark_task, write_times
 from service.dialects.content import check_media, image_roles
-from service.dialects.fields import Field, check_duration, check_extra, check_fields, complete, names_of, read_lengths
+from service.dialects.fields import (
+    Field,
+    check_duration,
+    check_extra,
+    check_fields,
+    complete,
+    names_of,
+    read_lengths,
+    spelling_of,
+)
 from service.dialects.shape import Dialect, Route, Surface
 from service.dialects.unified import (
     CALLBACK,
@@ -146,6 +155,7 @@ SURFACE = Surface(
     read_receipt=new_api.read_receipt,
     write_task=write_task,
     read_task=new_api.read_task,
+    spelling=spelling_of(FIELDS),
 )
 
 DIALECT = Dialect(

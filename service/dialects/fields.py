@@ -29,6 +29,11 @@ def names_of(fields: tuple[Field, ...]) -> frozenset[str]:
     return frozenset(field.name for field in fields)
 
 
+def spelling_of(fields: tuple[Field, ...]) -> dict[str, str]:
+    """What a caller of this surface calls each canonical field."""
+    return {field.name: ".".join(field.path) for field in fields}
+
+
 def opened(body: Json) -> Json:
     """A copy of a request body to `take` from, with null members absent: the official SDKs send null for "not said"."""
     copy: Json = without_nulls(body)

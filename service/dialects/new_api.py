@@ -21,7 +21,7 @@ from service.dialects.ark_task import read_ark_task
 from service.dialects.refusals import read_refusal, word_of
 from service.errors import Problem
 from service.model import Snapshot, Status, View
-from service.wire import Json, pick
+from service.wire import Json, count_or_none, pick
 
 # easyrouter.txt "Status Enum"; videos.txt "Task status". Cancelled and expired have no word of their own.
 TASK_WORDS: Mapping[Status, str] = {
@@ -40,18 +40,9 @@ PROBLEM_BY_WORD: Mapping[str, str] = {
     "insufficient_user_quota": "insufficient_credit",
     "model not allowed": "unsupported_model",
     "insufficient user quota": "insufficient_credit",
-    # ASSUME the words of OpenAI and of the new-api source: videos.txt puts errors behind HTTP 200 and lists none. A
-    # full gateway must be told from a refusal, and a failed upstream may have made the task all the same.
-    "insufficient_quota": "insufficient_credit",
-    "rate_limit_exceeded": "rate_limited",
-    "rate_limit_error": "rate_limited",
-    "too_many_requests": "rate_limited",
-    "invalid_api_key": "unauthorized",
-    "upstream_error": "upstream_failed",
-    "do_request_failed": "upstream_failed",
-    "bad_response_status_code": "upstream_failed",
-    "timeout": "upstream_failed",
 }
+# The same to write, where our word is not theirs.
+WORDS: Mapping[str, str] = {"insufficient_credit": "insufficient_user_quota"}
 
 
 def task_word(view: View) -> str:
@@ -74,7 +65,7 @@ def read_task(body: Json) -> Snapshot:
     message, code = reason or pick(raw, ("error", "message")), pick(raw, ("error", "code"))
     signs = (raw.get("status"), (reason or "").partition(":")[0])
     status, error = read_failure(seen, message, code, signs=signs)
-    quota = task.get("quota")
+    quota = count_or_none(task.get("quota"))
     inner = read_ark_task(raw)
     return replace(
         inner,
@@ -84,7 +75,7 @@ def read_task(body: Json) -> Snapshot:
         progress=read_progress(task.get("progress")),
         video_url=_read_url(task, raw) if status is Status.SUCCEEDED else None,
         error=error,
-        usage=inner.usage | ({"quota": quota} if isinstance(quota, int) else {}),
+        usage=inner.usage | ({} if quota is None else {"quota": quota}),
     )
 
 
@@ -108,11 +99,11 @@ def read_error(status: int, body: Any) -> Problem | None:
 
 
 def task_error(problem: Problem) -> Json:
-    return {"code": word_of(problem), "message": problem.message, "data": None}
+    return {"code": word_of(problem, WORDS), "message": problem.message, "data": None}
 
 
 def error_object(problem: Problem) -> Json:
-    return {"error": {"message": problem.message, "type": "new_api_error", "code": word_of(problem)}}
+    return {"error": {"message": problem.message, "type": "new_api_error", "code": word_of(problem, WORDS)}}
 
 
 def _unwrapped(body: Any) -> Json:

@@ -1,5 +1,6 @@
 """seedance2.ink, Open API. Documentation: seedance2.txt, "Text to Video"."""
 
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -23,13 +24,14 @@ from service.dialects.fields import (
     read_list,
     read_text,
     read_url,
+    spelling_of,
     write_fields,
 )
 from service.dialects.refusals import read_refusal, word_of
-from service.dialects.shape import Dialect, Route, Surface
+from service.dialects.shape import Dialect, Offer, Route, Surface
 from service.errors import Problem, invalid
 from service.model import Media, Snapshot, Status, VideoRequest, View
-from service.wire import Json, kind_of, pick
+from service.wire import Json, count_or_none, kind_of, pick
 
 CREATE_PATH = "/api/open/v1/video/generations"
 CALLBACK = ("webhookUrl",)
@@ -60,6 +62,10 @@ WORDS = {
     Status.CANCELLED: "cancelled",
     Status.EXPIRED: "failed",
 }
+
+# seedance2.txt "Failure response": the word of a task that "failed upstream". ASSUME that it means the same where a
+# request is answered with it, and that there is a task then as often as not.
+PROBLEM_BY_WORD = {"provider_error": "upstream_failed"}
 
 
 def read_create(body: Json) -> VideoRequest:
@@ -148,6 +154,12 @@ def write_task(view: View) -> Json:
     }
 
 
+def write_models(offers: Sequence[Offer]) -> Json:
+    """The route is named on the site's overview page (gateways.md F1) and not shown. ASSUME the usual `success`, and
+    the models by id."""
+    return {"success": True, "models": [{"id": offer.model} for offer in offers]}
+
+
 def read_receipt(body: Json) -> Snapshot:
     return _read(body, read_first_status(pick(body, ("status",))))
 
@@ -166,7 +178,7 @@ def read_callback(body: Json) -> Snapshot:
 def _read(body: Any, seen: tuple[Status | None, str]) -> Snapshot:
     status, error = read_failure(seen[0], pick(body, ("error", "message")), pick(body, ("error", "code")))
     body = object_or_empty(body)
-    credits_charged = body.get("creditsCharged")
+    credits_charged = count_or_none(body.get("creditsCharged"))
     details = {"duration": body.get("duration"), "ratio": body.get("aspectRatio")}
     return Snapshot(
         status=status,
@@ -174,14 +186,14 @@ def _read(body: Any, seen: tuple[Status | None, str]) -> Snapshot:
         gateway_task_id=text_or_none(body.get("requestId")),
         video_url=text_or_none(pick(body, ("output", "url"))) if status is Status.SUCCEEDED else None,
         error=error,
-        usage={"creditsCharged": credits_charged} if isinstance(credits_charged, int) else {},
+        usage={} if credits_charged is None else {"creditsCharged": credits_charged},
         details={name: value for name, value in details.items() if value is not None},
     )
 
 
 def read_error(status: int, body: Any) -> Problem | None:
     """ASSUME a real HTTP status or success: false, whichever comes (gateways.md F6)."""
-    return read_refusal(status, body, {})
+    return read_refusal(status, body, PROBLEM_BY_WORD)
 
 
 def write_error(problem: Problem) -> tuple[int, Json]:
@@ -195,6 +207,7 @@ SURFACE = Surface(
         Route(operation="create", method="POST", path=CREATE_PATH),
         Route(operation="get", method="GET", path=CREATE_PATH + "/{id}"),
         Route(operation="cancel", method="POST", path=CREATE_PATH + "/{id}/cancel"),
+        Route(operation="models", method="GET", path="/api/open/v1/models"),
     ),
     id_prefix="req_",
     callback_path=CALLBACK,
@@ -208,6 +221,8 @@ SURFACE = Surface(
     read_task=read_task,
     write_cancelled=write_cancelled,
     read_cancelled=read_receipt,
+    spelling=spelling_of(FIELDS) | {"media": "mediaUrls"},
+    write_models=write_models,
 )
 
 DIALECT = Dialect(
@@ -222,4 +237,7 @@ DIALECT = Dialect(
     write_callback=write_task,
     read_error=read_error,
     write_error=write_error,
+    # "creditsCharged is calculated when the task is accepted", and nothing is said about a task that fails or is
+    # cancelled. ASSUME that it stays charged: what nobody promises is not counted as given back.
+    refunds=False,
 )

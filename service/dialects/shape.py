@@ -4,20 +4,23 @@
     create request, list query   our client of the gateway          the compatible API, the sandbox
     receipt, task, callback,     the compatible API, the sandbox    our client, our callback receiver
     error, list, cancel answer
+    page, models, deleted        the compatible API, the sandbox    nobody here: our client asks for none
 
 A dialect is pure: no I/O, no clock, no web framework. What is tabular is a table (fields.py, status words); whatever
 needs an `if` is a pair of functions `read_x` / `write_x` in the gateway's own file.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from service.errors import Problem
 from service.model import TERMINAL, ListQuery, Snapshot, Status, VideoRequest, View
 from service.wire import Json, Path
 
-Operation = Literal["create", "get", "cancel", "list", "delete", "content"]
+# page: a list, part by part, each after the last id of the one before; list: one by page numbers, filters and ids.
+# decline: there is such a route in the documentation, and nothing here that could do it
+Operation = Literal["create", "get", "cancel", "content", "list", "page", "delete", "models", "decline"]
 Query = Sequence[tuple[str, str]]
 """The parameters of a query string, in order; a name can be there more than once."""
 
@@ -51,13 +54,33 @@ class Lists:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageQuery:
+    """Which part of a caller's list: those that follow the id `after`, newest first unless said otherwise."""
+
+    after: str | None
+    limit: int
+    oldest_first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A model that a caller may name, and whose it is."""
+
+    model: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Surface:
     """One set of routes and messages; most gateways have one, cubicspaces two.
 
     id_prefix: how task ids start here. accepts: the canonical fields that can be expressed, for checking a request
-    before anything is sent. callback_path: where the caller's callback URL stands. read_create and check raise Problem
-    and nothing else; the readers of answers take any JSON and raise nothing. delete_cancels: whether `delete` cancels
-    a task that is queued, besides deleting the record of one that is over.
+    before anything is sent. callback_path: where the caller's callback URL stands. spelling: canonical name -> what the
+    caller calls it, for a refusal that comes from behind a route. forms: whether a create may come as
+    multipart/form-data. variants: what the content route offers, in the caller's words -> our own
+    (video, last_frame). read_create, read_page and check raise Problem and nothing else; the readers of answers take
+    any JSON and raise nothing. delete_cancels: whether `delete` cancels a task that is queued, besides deleting the
+    record of one that is over.
     """
 
     name: str
@@ -75,8 +98,14 @@ class Surface:
     write_cancelled: Callable[[View], Json] | None = None
     read_cancelled: Callable[[Json], Snapshot] | None = None
     lists: Lists | None = None
-    write_deleted: Callable[[View], Json] | None = None
     delete_cancels: bool = False
+    spelling: Mapping[str, str] = field(default_factory=dict)
+    forms: bool = False
+    variants: Mapping[str, str] = field(default_factory=dict)
+    read_page: Callable[[Mapping[str, str]], PageQuery] | None = None
+    write_page: Callable[[Sequence[View], bool], Json] | None = None
+    write_deleted: Callable[[View], Json] | None = None
+    write_models: Callable[[Sequence[Offer]], Json] | None = None
 
     def route(self, operation: Operation) -> Route | None:
         """The route our client uses for an operation; None when the gateway has none."""
@@ -90,9 +119,12 @@ class Dialect:
     documentation: the name of the text that every fact here was read in. base_url: None when it says none.
     open_models: whether a gateway without a list of its own in the settings takes other ids besides `models` too.
     calls_back: whether the documentation describes a callback; callback_per_status: at each change, not only at the
-    end. called_back: the statuses that callers of our compatible API are called back about.
-    min_interval_ms: never ask about one task more often. result_needs_key: whether the result is downloaded with the
-    key of the gateway. read_error: None when the answer is no error. write_error: HTTP status and body.
+    end. called_back: the statuses that callers of our compatible API are called back about. min_interval_ms: never ask
+    about one task more often. result_needs_key: whether the result is downloaded with the key of the gateway.
+    poll_header: the header that tells callers how many milliseconds to wait before they ask again. read_error: None
+    when the answer is no error. write_error: HTTP status and body. refunds: whether a task that ended without a video
+    costs nothing, as easyrouter.txt 5.4 and cubicspaces.txt "Failure Refund" say; ASSUME the same where nothing is
+    said.
     """
 
     name: str
@@ -111,6 +143,8 @@ class Dialect:
     called_back: tuple[Status, ...] = TERMINAL
     min_interval_ms: int = 1_000
     result_needs_key: bool = False
+    refunds: bool = True
+    poll_header: str | None = None
 
     def surface(self, name: str) -> Surface:
         return next(surface for surface in self.surfaces if surface.name == name)

@@ -13,6 +13,7 @@ from service.dialects.fields import (
     missing,
     names_of,
     read_lengths,
+    spelling_of,
 )
 from service.dialects.shape import Dialect, Route, Surface
 from service.dialects.unified import (
@@ -161,6 +162,7 @@ SURFACE = Surface(
     read_receipt=new_api.read_receipt,
     write_task=write_task,
     read_task=new_api.read_task,
+    spelling=spelling_of(FIELDS),
 )
 
 DIALECT = Dialect(

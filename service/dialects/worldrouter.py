@@ -14,7 +14,7 @@ from service.dialects.ark_task import (
     write_ark_task,
 )
 from service.dialects.content import check_media
-from service.dialects.fields import Field, check_duration, check_fields, names_of
+from service.dialects.fields import Field, check_duration, check_fields, names_of, spelling_of
 from service.dialects.refusals import read_refusal, word_of
 from service.dialects.shape import Dialect, Route, Surface
 from service.errors import Problem, invalid
@@ -98,8 +98,9 @@ def write_error(problem: Problem) -> tuple[int, Json]:
     kind = "server_error" if status == 424 or status >= 500 else "invalid_request_error"
     body: Json = {"error": {"code": word, "message": problem.message, "type": kind}, "requestId": ""}
     if problem.code == "upstream_failed":
-        # "The body keeps the upstream error and upstream_status." ASSUME 502 where none is known.
-        body["upstream_status"] = problem.gateway_status or 502
+        # "The body keeps the upstream error and upstream_status." ASSUME 502 where none is known: 424 is worldrouter's
+        # own, not the provider's.
+        body["upstream_status"] = problem.gateway_status if problem.gateway_status not in (None, 424) else 502
     return status, body
 
 
@@ -119,6 +120,7 @@ SURFACE = Surface(
     read_receipt=read_ark_receipt,
     write_task=write_ark_task,
     read_task=read_ark_task,
+    spelling=spelling_of(FIELDS) | {"prompt": "content", "media": "content"},
 )
 
 DIALECT = Dialect(

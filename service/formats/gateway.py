@@ -1,5 +1,7 @@
 """The gateway's own callback shape, for callers of the compatible API: what their program would have received."""
 
+from dataclasses import replace
+
 from service.dialects import DIALECTS
 from service.dialects.shape import Surface
 from service.links import Links
@@ -8,16 +10,17 @@ from service.wire import dump_text
 
 
 def render(event: Event, task: Task, links: Links) -> str:
-    dialect = DIALECTS[task.dialect]
-    return dump_text(dialect.write_callback(view(task, dialect.surface(task.surface), links)))
+    """In the words of the API that the task came in by, whichever gateway it went out to."""
+    dialect = DIALECTS[task.caller_dialect or task.dialect]
+    return dump_text(dialect.write_callback(view(task, dialect.surface(task.caller_surface or task.surface), links)))
 
 
 def view(task: Task, surface: Surface, links: Links) -> View:
-    """A task as the caller of a gateway's API may see it."""
+    """A task as the caller of a gateway's API may see it: with the model by the name that he gave it."""
     video, last_frame = links.of(task, "video"), links.of(task, "last_frame")
     return View(
         id=public_id(task.id, surface),
-        request=task.request,
+        request=replace(task.request, model=task.caller_model or task.request.model),
         snapshot=Snapshot(
             status=task.status,
             progress=task.progress,

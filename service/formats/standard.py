@@ -46,7 +46,7 @@ def show_task(task: Task, links: Links) -> Json:
         "video": show_video(task, links),
         "error": show_error(task.error),
         "usage": task.result.get("usage"),
-        "cost": None,
+        "cost": task.result.get("cost"),
         "duration": request.duration,
         "ratio": request.ratio,
         "resolution": request.resolution,

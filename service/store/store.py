@@ -149,6 +149,10 @@ def insert_task(
         deadline_at=task.deadline_at,
         next_at=task.next_at,
         lease=task.lease,
+        mount=task.mount,
+        caller_dialect=task.caller_dialect,
+        caller_surface=task.caller_surface,
+        caller_model=task.caller_model,
     )
     if subscription is not None:
         yield from add_subscription(subscription)
@@ -280,9 +284,18 @@ class Reads:
         return [task_from_row(row) for row in rows]
 
     async def task_of_mount(self, task_id: str, owner: str | None, mount: str) -> Task | None:
-        """As the callers of one gateway's API see it: not once it is deleted there."""
+        """As the callers of a compatible API see it: not once it is deleted there."""
         rows = await self._database.read("task_of_mount", id=task_id, owner=owner, mount=mount)
         return task_from_row(rows[0]) if rows else None
+
+    async def tasks_of_mount(
+        self, owner: str | None, mount: str, *, after: str | None, limit: int, oldest_first: bool
+    ) -> list[Task]:
+        """The tasks that follow `after`, in the order of their ids, which is that of time."""
+        name = "mount_page_oldest_first" if oldest_first else "mount_page"
+        after = after if after is not None else "" if oldest_first else BEFORE_ALL
+        rows = await self._database.read(name, owner=owner, mount=mount, after=after, limit=limit)
+        return [task_from_row(row) for row in rows]
 
     async def listed(self, owner: str | None, mount: str, query: ListQuery, *, since: int) -> tuple[int, list[Task]]:
         """(how many there are, those of the page), newest first: the tasks of one gateway's API that were not deleted
@@ -442,7 +455,8 @@ def _problem(body: Json) -> Problem:
 
 
 def _replay(row: Row) -> Replay:
-    answer = task_from_row(loads(row["answer"])) if row["answer"] else None
+    # an answer that was kept before a column came has nothing to say in it
+    answer = task_from_row(dict.fromkeys(_TASK_COLUMNS) | loads(row["answer"])) if row["answer"] else None
     return Replay(task_id=row["task_id"], fingerprint=row["fingerprint"], answer=answer)
 
 

@@ -27,8 +27,13 @@ def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None
 
 
 def problem_answer(problem: Problem, write_error: WriteError) -> Response:
-    """A Problem as its HTTP answer. x-should-retry is obeyed by the official SDKs of this field."""
+    """A Problem as its HTTP answer."""
     status, body = write_error(problem)
+    return json_answer(body, status, problem_headers(problem))
+
+
+def problem_headers(problem: Problem) -> dict[str, str]:
+    """What a Problem says in headers. x-should-retry is obeyed by the official SDKs of this field."""
     headers = {}
     if problem.retry_after_ms is not None:
         headers["retry-after"] = str(max(1, -(-problem.retry_after_ms // 1000)))
@@ -36,7 +41,7 @@ def problem_answer(problem: Problem, write_error: WriteError) -> Response:
         headers["x-should-retry"] = "false"
     if problem.code == "unauthorized":
         headers["www-authenticate"] = "Bearer"
-    return json_answer(body, status, headers)
+    return headers
 
 
 def write_native_error(problem: Problem) -> tuple[int, Json]:

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from service.errors import Problem, invalid
 from service.formats import OFFERED
 from service.formats.standard import show_task
-from service.gateways import Gateway, find
+from service.gateways import Gateway
 from service.keys import Caller
 from service.model import (
     EVENT_TYPES,
@@ -26,10 +26,11 @@ from service.model import (
     iso,
     new_id,
 )
+from service.mounts import Mount, find
 from service.signing import new_secret, owner_secret
 from service.store.store import Callback, Window, add_subscription, delete_subscription
 from service.tasks import Order
-from service.web.answers import json_answer
+from service.web.answers import json_answer, problem_headers
 from service.web.native import read_submit
 from service.web.requests import WINDOW, idempotency_key, identify, read_choice, read_json, read_query, read_window
 from service.wire import Json, kind_of, loads
@@ -58,13 +59,14 @@ async def entered(request: Request) -> tuple[Services, Caller]:
 async def submit_task(request: Request) -> Response:
     services, caller = await entered(request)
     body = await read_json(request, services.settings.submit.body_limit)
-    gateway = find(services.gateways, body.get("gateway"))
-    wanted, when_full = read_submit(body, gateway.settings.default_model)
+    mount = find(services.mounts, body.get("gateway"))
+    wanted, when_full = read_submit(body, mount.default_model)
+    way = mount.way(wanted, mount.surface, native=True)
     order = Order(
         owner=caller.name,
-        gateway=gateway,
-        surface=gateway.surface,
-        request=wanted,
+        gateway=way.gateway,
+        surface=way.surface,
+        request=way.request,
         when_full=when_full,
         webhook_field="webhook_url",
         webhook_format="standard",
@@ -83,7 +85,7 @@ def _submitted(services: Services, task: Task, *, replayed: bool) -> Response:
         headers["idempotent-replayed"] = "true"
     if task.submission is Submission.REFUSED and task.error is not None:
         body = {"error": task.error.to_json(), "task": show(services, task)}
-        return json_answer(body, task.error.status, headers)
+        return json_answer(body, task.error.status, headers | problem_headers(task.error))
     if task.submission is Submission.UNKNOWN:
         headers["x-should-retry"] = "false"
     return json_answer(show(services, task), 201 if task.submission is Submission.ACCEPTED else 202, headers)
@@ -245,6 +247,12 @@ async def list_gateways(request: Request) -> Response:
     return json_answer({"data": [show_gateway(gateway) for gateway in services.gateways.values()]})
 
 
+async def list_models(request: Request) -> Response:
+    """What can be named as `model`, and as `gateway` beside it."""
+    services, _ = await entered(request)
+    return json_answer({"data": [shown for mount in services.mounts.values() for shown in show_models(mount)]})
+
+
 # --- how things are shown
 
 
@@ -325,6 +333,16 @@ def show_gateway(gateway: Gateway) -> Json:
     }
 
 
+def show_models(mount: Mount) -> list[Json]:
+    """Routes first, as they are asked first; `model` may be a pattern there."""
+    routes = [
+        {"model": route.model, "gateway": mount.name, "to": gateway.name, "to_model": route.to_model}
+        for route, gateway in mount.routes
+    ]
+    own = mount.gateway.models if mount.gateway else ()
+    return routes + [{"model": model, "gateway": mount.name, "to": mount.name, "to_model": None} for model in own]
+
+
 def page(found: Sequence[Any], window: Window, show_one: Callable[[Any], Json]) -> Response:
     """A page, newest first; next_cursor is null where nothing can follow."""
     cursor = found[-1].id if len(found) == window.limit else None
@@ -352,4 +370,5 @@ ROUTES = [
     Route("/v1/deliveries", list_deliveries, methods=["GET"]),
     Route("/v1/deliveries/{id}", get_delivery, methods=["GET"]),
     Route("/v1/gateways", list_gateways, methods=["GET"]),
+    Route("/v1/models", list_models, methods=["GET"]),
 ]

@@ -10,8 +10,9 @@ from starlette.routing import Mount, Route
 
 from service import __version__
 from service.dialects import DIALECTS
+from service.mounts import mounted
 from service.settings import Settings
-from service.web import api, callbacks, content
+from service.web import api, callbacks, content, usage
 from service.web.answers import exception_answers, json_answer
 from service.web.compat import HubEngine, gateway_routes
 from service.wiring import Services
@@ -29,14 +30,15 @@ def create_app(settings: Settings, open_services: OpenServices) -> Starlette:
             await services.unanswered.begin()
             yield
 
-    dialects = {name: gateway.dialect or name for name, gateway in settings.gateways.items()}
+    dialects = mounted(settings)
     app = Starlette(
         routes=[
             Route("/health", health, methods=["GET"]),
             *api.ROUTES,
+            *usage.ROUTES,
             *callbacks.ROUTES,
             *content.ROUTES,
-            *(mount(name, dialect) for name, dialect in dialects.items() if dialect in DIALECTS),
+            *(mount(name, dialect) for name, dialect in dialects.items()),
         ],
         exception_handlers=exception_answers(dialects),
         lifespan=lifespan,
@@ -46,11 +48,11 @@ def create_app(settings: Settings, open_services: OpenServices) -> Starlette:
 
 
 def mount(name: str, dialect: str) -> Mount:
-    """The compatible API of one gateway at /{gateway}/…"""
+    """A compatible API at /{name}/…"""
 
     def engine_of(request: Request) -> HubEngine:
         services: Services = request.app.state.services
-        return HubEngine(services, services.gateways[name])
+        return HubEngine(services, services.mounts[name])
 
     return Mount(f"/{name}", routes=gateway_routes(DIALECTS[dialect], engine_of))
 

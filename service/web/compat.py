@@ -4,7 +4,7 @@ The same routes and the same readers and writers of messages stand in front of t
 whether there is a real hub behind it or a simulator.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -12,22 +12,28 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from service.dialects.shape import Dialect, Surface
-from service.errors import Problem
+from service.dialects.shape import Dialect, Offer, Operation, PageQuery, Surface
+from service.errors import Problem, invalid
 from service.formats.gateway import public_id, task_id, view
-from service.gateways import Gateway
 from service.keys import Caller
 from service.model import EVENT_OF, ListQuery, Status, Submission, Task, VideoRequest, View
+from service.mounts import Mount
 from service.signing import owner_secret
 from service.store.store import step
-from service.tasks import Order
+from service.tasks import CameIn, Order
 from service.unanswered import Unanswered
 from service.web.answers import json_answer, problem_answer
 from service.web.content import ContentAnswer
+from service.web.forms import is_form, read_form
 from service.web.requests import idempotency_key, identify, read_json
 from service.web.waiting import Waiting
 from service.wire import Json
 from service.wiring import Services
+
+# A caller who is told when to ask again asks about this often while a task takes as long as usual, within limits: the
+# SDK keeps the first value that it hears (gateways.md section 3).
+POLLS = 20
+POLL_LEAST_MS, POLL_MOST_MS = 100, 10_000
 
 
 class Engine(Protocol):
@@ -46,16 +52,25 @@ class Engine(Protocol):
 
     async def cancel(self, request: Request, surface: Surface, public: str) -> View: ...
 
-    async def content(self, request: Request, surface: Surface, public: str) -> Response:
-        """The video of a task, or the part of it that is asked for."""
+    async def content(self, request: Request, surface: Surface, public: str, variant: str) -> Response:
+        """The result of a task, or the part of it that is asked for. variant: video or last_frame."""
         ...
 
-    async def list(self, request: Request, surface: Surface, query: ListQuery) -> tuple[int, Sequence[Json]]:
+    async def page(self, request: Request, surface: Surface, query: PageQuery) -> tuple[list[View], bool]:
+        """A part of the caller's list, and whether there is more of it."""
+        ...
+
+    async def listed(self, request: Request, surface: Surface, query: ListQuery) -> tuple[int, Sequence[Json]]:
         """How many tasks there are, and those of the page as write_task writes them."""
         ...
 
     async def delete(self, request: Request, surface: Surface, public: str) -> View:
-        """Delete the record of a task that is over; where the surface says so, cancel one that is not."""
+        """Hide a task that is over from the callers of this API; as it was. Where the surface says so, cancel one that
+        is not."""
+        ...
+
+    async def offers(self, request: Request) -> list[Offer]:
+        """The models that can be named here."""
         ...
 
     async def admit(self, request: Request) -> None:
@@ -63,25 +78,26 @@ class Engine(Protocol):
         ...
 
 
-def gateway_routes(dialect: Dialect, engine_of: Callable[[Request], Engine]) -> list[Route]:
+EngineOf = Callable[[Request], Engine]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def gateway_routes(dialect: Dialect, engine_of: EngineOf) -> list[Route]:
     """The routes of all surfaces of a dialect, aliases included."""
     routes = []
     for surface in dialect.surfaces:
-        endpoints = {
-            "create": _create(dialect, surface, engine_of),
-            **{operation: make(surface, engine_of) for operation, make in _ENDPOINTS.items()},
-        }
         for route in surface.routes:
-            routes.append(Route(route.path, endpoints[route.operation], methods=[route.method]))
+            endpoint = _ENDPOINTS[route.operation](dialect, surface, engine_of)
+            routes.append(Route(route.path, endpoint, methods=[route.method]))
     return routes
 
 
 class HubEngine:
     """The hub behind a gateway's API: callers of that gateway, served by us."""
 
-    def __init__(self, services: Services, gateway: Gateway) -> None:
+    def __init__(self, services: Services, mount: Mount) -> None:
         self._services = services
-        self._gateway = gateway
+        self._mount = mount
         self.body_limit = services.settings.submit.body_limit
         self.unanswered = services.unanswered
 
@@ -90,94 +106,131 @@ class HubEngine:
 
     async def create(self, request: Request, surface: Surface, wanted: VideoRequest, waiting: Waiting) -> View:
         caller = await identify(request, self._services.keys)
+        way = self._mount.way(wanted, surface)
         order = Order(
             owner=caller.name,
-            gateway=self._gateway,
-            surface=surface,
-            request=wanted,
+            gateway=way.gateway,
+            surface=way.surface,
+            request=way.request,
             when_full="refuse",
             webhook_field=".".join(surface.callback_path),
             webhook_format="gateway",
             webhook_secret=owner_secret(self._services.secret_key, caller.name),
-            webhook_events=tuple(EVENT_OF[status] for status in self._gateway.dialect.called_back),
+            webhook_events=tuple(EVENT_OF[status] for status in self._mount.dialect.called_back),
             idempotency_key=idempotency_key(request),
+            came_in=CameIn(self._mount, surface, wanted.model),
         )
         submitted = await self._services.tasks.submit(order, wait_ms=None, stored=waiting.stored)
-        return self._receipt(submitted.task, surface)
+        return await self._receipt(submitted.task, surface)
 
     async def get(self, request: Request, surface: Surface, public: str) -> View:
         caller = await identify(request, self._services.keys)
-        return view(await self._find(caller, surface, public), surface, self._services.links)
+        return await self._view(await self._find(caller, surface, public), surface)
 
     async def cancel(self, request: Request, surface: Surface, public: str) -> View:
         caller = await identify(request, self._services.keys)
-        task = await self._find(caller, surface, public)
-        return view(await self._services.tasks.cancel(task), surface, self._services.links)
+        return await self._cancelled(await self._find(caller, surface, public), surface)
 
-    async def content(self, request: Request, surface: Surface, public: str) -> Response:
+    async def _cancelled(self, task: Task, surface: Surface) -> View:
+        try:
+            return await self._view(await self._services.tasks.cancel(task), surface)
+        except Problem as problem:
+            raise self._worded(problem, task) from None
+
+    async def content(self, request: Request, surface: Surface, public: str, variant: str) -> Response:
         caller = await identify(request, self._services.keys)
-        return ContentAnswer(self._services, await self._find(caller, surface, public), "video", request)
+        return ContentAnswer(self._services, await self._find(caller, surface, public), variant, request)
 
-    async def list(self, request: Request, surface: Surface, query: ListQuery) -> tuple[int, Sequence[Json]]:
+    async def page(self, request: Request, surface: Surface, query: PageQuery) -> tuple[list[View], bool]:
+        caller = await identify(request, self._services.keys)
+        found = await self._services.reads.tasks_of_mount(
+            caller.owner,
+            self._mount.name,
+            after=task_id(query.after, surface) if query.after is not None else None,
+            limit=query.limit + 1,  # one more than is shown tells that there is more
+            oldest_first=query.oldest_first,
+        )
+        return [view(task, surface, self._services.links) for task in found[: query.limit]], len(found) > query.limit
+
+    async def listed(self, request: Request, surface: Surface, query: ListQuery) -> tuple[int, Sequence[Json]]:
         caller = await identify(request, self._services.keys)
         assert surface.lists is not None  # a route that lists has its messages
         total, tasks = await self._services.reads.listed(
             caller.owner,
-            self._gateway.name,
+            self._mount.name,
             replace(query, ids=tuple(task_id(public, surface) for public in query.ids)),
             since=self._services.clock() - surface.lists.shows_ms,
         )
         return total, [surface.write_task(view(task, surface, self._services.links)) for task in tasks]
 
     async def delete(self, request: Request, surface: Surface, public: str) -> View:
-        """The record is hidden from this API; the native one still shows it. At the gateway nothing is deleted."""
+        """The record is hidden from this API; the native one still shows it, and at the gateway nothing is deleted."""
         caller = await identify(request, self._services.keys)
         task = await self._find(caller, surface, public)
-        if not task.status.terminal:
-            if not surface.delete_cancels:
-                raise Problem("not_cancellable", f"the task is {task.status}; what is not over cannot be deleted")
-            return view(await self._services.tasks.cancel(task), surface, self._services.links)
+        if surface.delete_cancels and not task.status.terminal:
+            return await self._cancelled(task, surface)
         if surface.delete_cancels and task.status is Status.CANCELLED:
             raise Problem("conflict", "the task is cancelled already, and its record cannot be deleted")
+        now = self._services.clock()
         hidden = await self._services.database.write(
-            step, "hide_task", id=task.id, owner=caller.owner, mount=self._gateway.name, now=self._services.clock()
+            step, "hide_task", id=task.id, owner=caller.owner, mount=self._mount.name, now=now
         )
         if hidden is None:
-            raise Problem("not_found", f"there is no task {public}")
+            raise Problem("invalid_request", f"{public} is not over yet; only what has ended can be deleted")
         return view(hidden, surface, self._services.links)
 
-    async def _find(self, caller: Caller, surface: Surface, public: str) -> Task:
-        task = await self._services.reads.task_of_mount(task_id(public, surface), caller.owner, self._gateway.name)
-        if task is None:
-            raise Problem("not_found", f"there is no task {public}")
-        return task
+    async def offers(self, request: Request) -> list[Offer]:
+        await self.admit(request)
+        return self._mount.offers()
 
-    def _receipt(self, task: Task, surface: Surface) -> View:
+    async def _find(self, caller: Caller, surface: Surface, public: str) -> Task:
+        known = public.isprintable()  # PostgreSQL cannot even look for an id with a NUL in it
+        wanted = task_id(public, surface)
+        found = await self._services.reads.task_of_mount(wanted, caller.owner, self._mount.name) if known else None
+        if found is None:
+            raise Problem("not_found", f"there is no task {public}")
+        return found
+
+    async def _view(self, task: Task, surface: Surface) -> View:
+        if self._mount.dialect.poll_header is None or task.status.terminal:
+            return view(task, surface, self._services.links)
+        usual_ms = await self._services.pace.usual_ms(task.gateway, task.request.model)
+        return replace(
+            view(task, surface, self._services.links),
+            poll_after_ms=min(POLL_MOST_MS, max(POLL_LEAST_MS, usual_ms // POLLS)),
+        )
+
+    async def _receipt(self, task: Task, surface: Surface) -> View:
         """A stored task whose create went well; the refusal or the doubt otherwise, as a Problem."""
         if task.submission is Submission.REFUSED and task.error is not None:
-            raise task.error
+            raise self._worded(task.error, task)
         if task.submission in (Submission.UNKNOWN, Submission.SENDING):
             words = task.error.message if task.error else "the gateway has not confirmed this task yet"
-            raise Problem(
+            doubt = Problem(
                 "outcome_unknown",
                 f"{words}. Do not send it again: ask about task {public_id(task.id, surface)} instead",
                 gateway_code=task.error.gateway_code if task.error else None,
                 gateway_status=task.error.gateway_status if task.error else None,
             )
-        return view(task, surface, self._services.links)
+            raise self._worded(doubt, task)
+        return await self._view(task, surface)
+
+    def _worded(self, problem: Problem, task: Task) -> Problem:
+        """A code word of another gateway's language says nothing here: this dialect has its own."""
+        return problem if task.dialect == self._mount.dialect.name else replace(problem, gateway_code=None)
 
 
-Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-def _create(dialect: Dialect, surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoint:
+def _create(dialect: Dialect, surface: Surface, engine_of: EngineOf) -> Endpoint:
     async def create(request: Request) -> Response:
         engine = engine_of(request)
         await engine.admit(request)
-        wanted = surface.read_create(await read_json(request, engine.body_limit))
+        form = surface.forms and is_form(request)
+        body = await (read_form if form else read_json)(request, engine.body_limit)
+        wanted = surface.read_create(body)
         async with Waiting(request, engine.unanswered) as waiting:
             try:
-                answer = json_answer(surface.write_receipt(await engine.create(request, surface, wanted, waiting)))
+                view = await engine.create(request, surface, wanted, waiting)
+                answer = json_answer(surface.write_receipt(view), headers=_poll_headers(dialect, view))
             except Problem as problem:
                 answer = problem_answer(problem, dialect.write_error)
         return waiting.answered_by(answer)
@@ -185,36 +238,15 @@ def _create(dialect: Dialect, surface: Surface, engine_of: Callable[[Request], E
     return create
 
 
-def _get(surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoint:
+def _get(dialect: Dialect, surface: Surface, engine_of: EngineOf) -> Endpoint:
     async def get(request: Request) -> Response:
-        return json_answer(
-            surface.write_task(await engine_of(request).get(request, surface, request.path_params["id"]))
-        )
+        view = await engine_of(request).get(request, surface, request.path_params["id"])
+        return json_answer(surface.write_task(view), headers=_poll_headers(dialect, view))
 
     return get
 
 
-def _delete(surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoint:
-    async def delete(request: Request) -> Response:
-        assert surface.write_deleted is not None  # a route that deletes has its message
-        deleted = await engine_of(request).delete(request, surface, request.path_params["id"])
-        return json_answer(surface.write_deleted(deleted))
-
-    return delete
-
-
-def _list(surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoint:
-    async def list_tasks(request: Request) -> Response:
-        assert surface.lists is not None  # a route that lists has its messages
-        engine = engine_of(request)
-        await engine.admit(request)
-        query = surface.lists.read_query(request.query_params.multi_items())
-        return json_answer(surface.lists.write(*await engine.list(request, surface, query)))
-
-    return list_tasks
-
-
-def _cancel(surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoint:
+def _cancel(dialect: Dialect, surface: Surface, engine_of: EngineOf) -> Endpoint:
     async def cancel(request: Request) -> Response:
         assert surface.write_cancelled is not None  # a route that cancels has its message
         cancelled = await engine_of(request).cancel(request, surface, request.path_params["id"])
@@ -223,12 +255,81 @@ def _cancel(surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoin
     return cancel
 
 
-def _content(surface: Surface, engine_of: Callable[[Request], Engine]) -> Endpoint:
+def _content(dialect: Dialect, surface: Surface, engine_of: EngineOf) -> Endpoint:
     async def content(request: Request) -> Response:
         request.state.is_download = True
-        return await engine_of(request).content(request, surface, request.path_params["id"])
+        engine = engine_of(request)
+        await engine.admit(request)
+        asked = request.query_params.get("variant", "video") if surface.variants else "video"
+        if surface.variants and asked not in surface.variants:
+            raise invalid("variant", f"must be one of {', '.join(surface.variants)}")
+        return await engine.content(request, surface, request.path_params["id"], surface.variants.get(asked, "video"))
 
     return content
 
 
-_ENDPOINTS = {"get": _get, "list": _list, "delete": _delete, "cancel": _cancel, "content": _content}
+def _page(dialect: Dialect, surface: Surface, engine_of: EngineOf) -> Endpoint:
+    async def page(request: Request) -> Response:
+        assert surface.read_page is not None
+        assert surface.write_page is not None
+        engine = engine_of(request)
+        await engine.admit(request)
+        views, has_more = await engine.page(request, surface, surface.read_page(request.query_params))
+        return json_answer(surface.write_page(views, has_more))
+
+    return page
+
+
+def _list(dialect: Dialect, surface: Surface, engine_of: EngineOf) -> Endpoint:
+    async def list_tasks(request: Request) -> Response:
+        assert surface.lists is not None  # a route that lists has its messages
+        engine = engine_of(request)
+        await engine.admit(request)
+        query = surface.lists.read_query(request.query_params.multi_items())
+        return json_answer(surface.lists.write(*await engine.listed(request, surface, query)))
+
+    return list_tasks
+
+
+def _delete(dialect: Dialect, surface: Surface, engine_of: EngineOf) -> Endpoint:
+    async def delete(request: Request) -> Response:
+        assert surface.write_deleted is not None
+        deleted = await engine_of(request).delete(request, surface, request.path_params["id"])
+        return json_answer(surface.write_deleted(deleted))
+
+    return delete
+
+
+def _models(dialect: Dialect, surface: Surface, engine_of: EngineOf) -> Endpoint:
+    async def models(request: Request) -> Response:
+        assert surface.write_models is not None
+        return json_answer(surface.write_models(await engine_of(request).offers(request)))
+
+    return models
+
+
+def _decline(dialect: Dialect, surface: Surface, engine_of: EngineOf) -> Endpoint:
+    async def decline(request: Request) -> Response:
+        await engine_of(request).admit(request)
+        what = request.url.path.rpartition("/")[2]
+        raise Problem("invalid_request", f"{what} is not offered: no gateway that could be behind this API can do it")
+
+    return decline
+
+
+def _poll_headers(dialect: Dialect, view: View) -> dict[str, str]:
+    wait_ms = view.poll_after_ms
+    return {dialect.poll_header: str(wait_ms)} if dialect.poll_header and wait_ms is not None else {}
+
+
+_ENDPOINTS: Mapping[Operation, Callable[[Dialect, Surface, EngineOf], Endpoint]] = {
+    "create": _create,
+    "get": _get,
+    "cancel": _cancel,
+    "content": _content,
+    "list": _list,
+    "page": _page,
+    "delete": _delete,
+    "models": _models,
+    "decline": _decline,
+}

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from service import __version__
 from service.clock import Clock, system_clock
 from service.dialects import DIALECTS
-from service.dialects.shape import Surface
+from service.dialects.shape import Offer, PageQuery, Surface
 from service.egress import open_egress
 from service.guard import Guard
 from service.model import ListQuery, VideoRequest, View
@@ -33,6 +33,7 @@ from service.web.waiting import Waiting
 from service.wire import Json
 
 BODY_LIMIT = 64 * 2**20
+MEDIA_TYPES = {"video": "video/mp4", "last_frame": "image/png"}
 
 # A sandbox is for machines at home: it calls back to private addresses too.
 ALLOWED = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
@@ -60,9 +61,9 @@ class SandboxEngine:
         await self.admit(request)
         return self._simulator.get(surface, public)
 
-    async def list(self, request: Request, surface: Surface, query: ListQuery) -> tuple[int, Sequence[Json]]:
+    async def listed(self, request: Request, surface: Surface, query: ListQuery) -> tuple[int, Sequence[Json]]:
         await self.admit(request)
-        return self._simulator.list(surface, query)
+        return self._simulator.listed(surface, query)
 
     async def delete(self, request: Request, surface: Surface, public: str) -> View:
         await self.admit(request)
@@ -72,10 +73,23 @@ class SandboxEngine:
         await self.admit(request)
         return self._simulator.cancel(public)
 
-    async def content(self, request: Request, surface: Surface, public: str) -> Response:
+    async def content(self, request: Request, surface: Surface, public: str, variant: str) -> Response:
         await self.admit(request)
-        data = await asyncio.to_thread(self._simulator.video, public)  # making one takes a while
-        return file_answer(request, data, "video/mp4")
+        data = await asyncio.to_thread(self._simulator.result, public, variant)  # making one takes a while
+        return file_answer(request, data, MEDIA_TYPES[variant])
+
+    async def page(self, request: Request, surface: Surface, query: PageQuery) -> tuple[list[View], bool]:
+        await self.admit(request)
+        views = [view for view in self._simulator.views() if view.id.startswith(surface.id_prefix)]
+        views = views if query.oldest_first else views[::-1]
+        ids = [view.id for view in views]
+        start = ids.index(query.after) + 1 if query.after in ids else 0
+        return views[start : start + query.limit], len(views) > start + query.limit
+
+    async def offers(self, request: Request) -> list[Offer]:
+        await self.admit(request)
+        dialect = self._simulator.dialect
+        return [Offer(model, dialect.name) for model in dialect.models]
 
 
 def sandbox_app(simulator: Simulator) -> Starlette:

@@ -52,6 +52,7 @@ MINIMAL: dict[str, Json] = {
     "videos-videos": {"model": "seedance-2.0", "prompt": "a cat"},
     "seedance2-open": {"model": "seedance-2.0", "prompt": "a cat"},
     "ark-official": {"model": "doubao-seedance-2-0-260128", "content": [{"type": "text", "text": "a cat"}]},
+    "openai-openai": {"model": "sora-2", "prompt": "a cat"},
 }
 
 

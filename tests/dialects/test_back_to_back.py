@@ -15,8 +15,10 @@ EVERY_STATUS = pytest.mark.parametrize("status", list(Status))
 
 
 def result_of(each: Spoken) -> str:
-    """What a caller is told as the result: videos shows its own /content only (videos.txt "result_url")."""
-    return f"/v1/videos/{each.surface.id_prefix}abc/content" if each.dialect.name == "videos" else RESULT
+    """What a caller is told as the result: videos and openai show their own /content only (videos.txt "result_url",
+    gateways.md section 3)."""
+    own = each.dialect.name in ("videos", "openai")
+    return f"/v1/videos/{each.surface.id_prefix}abc/content" if own else RESULT
 
 
 @EVERY_SURFACE

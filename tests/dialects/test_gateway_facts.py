@@ -21,8 +21,25 @@ ROUTES = {
     "cubicspaces-official": [f"POST {ARK}", f"GET {ARK}/{{id}}"],
     "cubicspaces-unified": [f"POST {UNIFIED}", f"GET {UNIFIED}/{{id}}"],
     "videos-videos": ["POST /v1/videos", "GET /v1/videos/{id}", CONTENT, f"POST {UNIFIED}", f"GET {UNIFIED}/{{id}}"],
-    "seedance2-open": [f"POST {INK}", f"GET {INK}/{{id}}", f"POST {INK}/{{id}}/cancel"],
     "ark-official": [f"POST {ARK}", f"GET {ARK}/{{id}}", f"GET {ARK}", f"DELETE {ARK}/{{id}}"],
+    "seedance2-open": [
+        f"POST {INK}",
+        f"GET {INK}/{{id}}",
+        f"POST {INK}/{{id}}/cancel",
+        "GET /api/open/v1/models",
+    ],
+    "openai-openai": [
+        "POST /v1/videos",
+        "GET /v1/videos",
+        "GET /v1/videos/{id}",
+        CONTENT,
+        "DELETE /v1/videos/{id}",
+        "GET /v1/models",
+        "POST /v1/videos/{id}/remix",
+        "POST /v1/videos/edits",
+        "POST /v1/videos/extensions",
+        "POST /v1/videos/characters",
+    ],
 }
 
 # dialect -> base URL, models, calls back, at every change, shortest interval in ms, result needs the key
@@ -62,12 +79,13 @@ FACTS: dict[str, tuple[str | None, str, bool, bool, int, bool]] = {
         1_000,
         False,
     ),
+    "openai": (None, "sora-2 sora-2-pro", False, False, 1_000, True),
 }
 
 
 @pytest.mark.parametrize("name", ROUTES)
 def test_f1_every_documented_route_is_there_and_the_primary_one_first(name: str) -> None:
-    """F1: the rows create, get, content and cancel."""
+    """F1: the rows create, get, content, cancel and other; section 3, the table of calls."""
     assert [f"{route.method} {route.path}" for route in BY_NAME[name].surface.routes] == ROUTES[name]
 
 

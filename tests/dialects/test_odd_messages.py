@@ -96,6 +96,9 @@ def test_a_huge_number_is_refused_where_a_number_belongs(each: Spoken, number: f
 @EVERY_SURFACE
 @pytest.mark.parametrize("value", [True, "5", 5.5, [5], {"n": 5}])
 def test_a_duration_is_an_integer_and_nothing_like_it(each: Spoken, value: object) -> None:
+    if value == "5" and each.surface.forms:  # gateways.md section 3: "numbers as strings"
+        assert each.surface.read_create(minimal(each) | {"duration": value}).duration == 5
+        return
     with pytest.raises(Problem, match="duration: must be an integer"):
         each.surface.read_create(minimal(each) | {"duration": value})
 

@@ -192,6 +192,23 @@ def test_f6_seedance2_answers_in_its_envelope() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("invalid_request", 400),
+        ("insufficient_credit", 402),
+        ("forbidden", 403),
+        ("not_found", 404),
+        ("too_many_pending", 429),
+        ("outcome_unknown", 504),
+    ],
+)
+def test_f6_seedance2_answers_with_real_statuses(code: str, status: int) -> None:
+    """F6 "Errors … HTTP statuses ?": ASSUME the usual ones."""
+    written, body = DIALECTS["seedance2"].write_error(Problem(code, "no"))
+    assert (written, body) == (status, {"success": False, "error": {"code": code, "message": "no"}})
+
+
 def test_f6_success_false_is_a_refusal_whatever_the_http_status() -> None:
     """F6 "Errors": by HTTP >= 400 or success === false."""
     body = {"success": False, "error": {"code": "unauthorized", "message": "Invalid API key"}}
@@ -204,6 +221,136 @@ def test_f6_a_task_that_cannot_be_cancelled_any_more_is_a_409() -> None:
     """F6 "Cancel": on terminal, ASSUME 409."""
     status, body = DIALECTS["seedance2"].write_error(Problem("not_cancellable", "it has succeeded"))
     assert (status, body["success"]) == (409, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "word", "code"),
+    [
+        (400, "unsupported_model", "unsupported_model"),
+        (400, "invalid_request", "invalid_request"),
+        (401, "unauthorized", "unauthorized"),
+        (402, "seedance_balance_too_low", "insufficient_credit"),
+        (403, "media_resource_access_denied", "forbidden"),
+        (424, "InternalServiceError", "upstream_failed"),
+        (429, "seedance_too_many_pending_tasks", "too_many_pending"),
+    ],
+)
+def test_f2_worldrouters_documented_statuses_and_words_are_read(status: int, word: str, code: str) -> None:
+    """F2 "Errors"; worldrouter.txt "Troubleshooting"."""
+    body = {"error": {"code": word, "message": "no", "type": "x"}, "requestId": "req-1", "upstream_status": 500}
+    problem = DIALECTS["worldrouter"].read_error(status, body)
+    assert problem is not None
+    assert (problem.code, problem.gateway_code, problem.gateway_status) == (code, word, status)
+
+
+def test_f2_a_424_does_not_give_worldrouters_own_status_for_the_providers() -> None:
+    """F2 "Errors": upstream_status."""
+    _, body = DIALECTS["worldrouter"].write_error(Problem("upstream_failed", "slow", gateway_status=424))
+    assert body["upstream_status"] == 502
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "body"),
+    [
+        ("invalid_request", 400, {"code": "invalid_request", "message": "no", "data": None}),
+        ("unsupported_model", 400, {"code": "unsupported_model", "message": "no", "data": None}),
+        ("unauthorized", 401, {"error": {"message": "no", "type": "new_api_error", "code": "unauthorized"}}),
+        (
+            "insufficient_credit",
+            402,
+            {"error": {"message": "no", "type": "new_api_error", "code": "insufficient_user_quota"}},
+        ),
+        ("forbidden", 403, {"error": {"message": "no", "type": "new_api_error", "code": "forbidden"}}),
+    ],
+)
+def test_f3_easyrouter_answers_with_its_documented_statuses(code: str, status: int, body: Any) -> None:
+    """F3 "Errors"; easyrouter.txt section 5; {code,message,data} for tasks, {error} for keys."""
+    assert DIALECTS["easyrouter"].write_error(Problem(code, "no")) == (status, body)
+
+
+@pytest.mark.parametrize("code", ["insufficient_credit", "too_many_pending", "unauthorized", "upstream_failed"])
+def test_f4_cubicspaces_answers_with_the_usual_statuses(code: str) -> None:
+    """F4 "Errors … nothing said": ASSUME the usual statuses with {error: {message, type, code}}."""
+    status, body = DIALECTS["cubicspaces"].write_error(Problem(code, "no"))
+    assert (status, body["error"].keys()) == (CODES[code][0], {"message", "type", "code"})
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [
+        (400, {"error": {"message": "no such model", "type": "new_api_error", "code": ""}}, "invalid_request"),
+        (401, {"error": {"message": "invalid token", "type": "new_api_error", "code": ""}}, "unauthorized"),
+        (403, {"error": {"message": "user quota is not enough", "type": "new_api_error"}}, "insufficient_credit"),
+        (429, {"error": {"message": "slow down", "type": "new_api_error"}}, "rate_limited"),
+        (400, {"code": "task_not_exist", "message": "task_not_exist", "data": None}, "not_found"),
+        (504, "<html>", "gateway_error"),
+    ],
+    ids=str,
+)
+def test_f4_errors_of_cubicspaces_are_read_in_the_shapes_of_its_family(status: int, body: Any, code: str) -> None:
+    """F4 "Errors … nothing said"."""
+    problem = DIALECTS["cubicspaces"].read_error(status, body)
+    assert problem is not None
+    assert problem.code == code
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ({"message": "prompt is required", "type": "invalid_request_error", "code": "bad_prompt"}, "invalid_request"),
+        ({"message": "no", "type": "sensitive_words_detected", "code": None}, "invalid_request"),
+        ({"message": "no", "type": "rate_limit_error", "code": None}, "rate_limited"),
+        ({"message": "no", "type": "x", "code": 429}, "rate_limited"),
+        ({"message": "no", "type": "x", "code": 402}, "insufficient_credit"),
+        ({"message": "no", "type": "x", "code": 500}, "upstream_failed"),
+        ({"message": "no", "type": "upstream_error", "code": "provider_said_no"}, "upstream_failed"),
+        ({"message": "no", "type": "server_error", "code": "E17"}, "upstream_failed"),
+        ({"message": "no", "type": "x", "code": "gateway_timeout"}, "upstream_failed"),
+        ({"message": "The provider timed out", "type": "x", "code": "E17"}, "upstream_failed"),
+        ({"message": "Service is unavailable in your region", "type": "x", "code": "region"}, "invalid_request"),
+        ("a bare string", "invalid_request"),
+    ],
+    ids=str,
+)
+def test_f5_an_unlisted_word_behind_http_200_is_a_refusal_and_a_fault_is_a_doubt(error: Any, code: str) -> None:
+    """F5 "Errors": HTTP 200 {"error":{"message","type","code"}} instead of the receipt."""
+    problem = DIALECTS["videos"].read_error(200, {"error": error})
+    assert problem is not None
+    assert problem.code == code
+
+
+@pytest.mark.parametrize("error", [None, "", {}])
+def test_f5_an_empty_error_is_none(error: Any) -> None:
+    """F5 "Errors": test `error` first, then id."""
+    assert DIALECTS["videos"].read_error(200, {"error": error, "id": "task_1"}) is None
+
+
+def test_f5_an_error_beside_an_id_does_not_hide_that_there_is_a_task() -> None:
+    """F5 "Errors": "instead of the receipt fields"; what has an id may be paid for."""
+    assert DIALECTS["videos"].read_error(200, {"error": {"message": "no"}, "id": "task_1"}) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "meant"),
+    [
+        (200, "unauthorized", "unauthorized"),
+        (401, "unauthorized", "unauthorized"),
+        (402, "insufficient_credits", "insufficient_credit"),
+        (200, "insufficient_credits", "insufficient_credit"),
+        (429, "slow_down", "rate_limited"),
+        (200, "rate_limited", "rate_limited"),
+        (200, "provider_error", "upstream_failed"),
+        (400, "provider_error", "upstream_failed"),
+        (404, "task_gone", "not_found"),
+        (409, "already_finished", "conflict"),
+        (500, "unauthorized", "gateway_error"),
+    ],
+)
+def test_f6_seedance2_errors_are_told_apart(status: int, code: str, meant: str) -> None:
+    """F6 "Errors": {success:false,error}; HTTP statuses ? decide by HTTP >= 400 or success === false."""
+    problem = DIALECTS["seedance2"].read_error(status, {"success": False, "error": {"code": code, "message": "no"}})
+    assert problem is not None
+    assert problem.code == meant
 
 
 @pytest.mark.parametrize(

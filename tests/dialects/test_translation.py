@@ -33,6 +33,7 @@ ROWS: dict[str, tuple[Json, dict[str, Json]]] = {
             "videos-videos": {"duration": 5},
             "seedance2-open": {"duration": 5},
             "ark-official": {"duration": 5},
+            "openai-openai": {"seconds": "5"},
         },
     ),
     "duration auto": (
@@ -43,6 +44,7 @@ ROWS: dict[str, tuple[Json, dict[str, Json]]] = {
             "cubicspaces-official": {"duration": -1},
             "videos-videos": {"duration": -1},
             "ark-official": {"duration": -1},
+            "openai-openai": {"metadata": {"duration": -1}},
         },
     ),
     "ratio": (
@@ -54,6 +56,7 @@ ROWS: dict[str, tuple[Json, dict[str, Json]]] = {
             "videos-videos": {"metadata": {"ratio": "16:9"}},
             "seedance2-open": {"aspectRatio": "16:9"},
             "ark-official": {"ratio": "16:9"},
+            "openai-openai": {"metadata": {"ratio": "16:9"}},
         },
     ),
     "resolution": (
@@ -66,6 +69,7 @@ ROWS: dict[str, tuple[Json, dict[str, Json]]] = {
             "videos-videos": {"metadata": {"resolution": "720p"}},
             "seedance2-open": {"resolution": "720p"},
             "ark-official": {"resolution": "720p"},
+            "openai-openai": {"metadata": {"resolution": "720p"}},
         },
     ),
     "first frame": (
@@ -77,6 +81,7 @@ ROWS: dict[str, tuple[Json, dict[str, Json]]] = {
             "videos-videos": {"image": PLAIN.url},
             "seedance2-open": {"mediaUrls": [PLAIN.url]},
             "ark-official": {"content": [{"type": "image_url", "image_url": {"url": PLAIN.url}}]},
+            "openai-openai": {"input_reference": {"image_url": PLAIN.url}},
         },
     ),
     "first+last": (
@@ -87,6 +92,7 @@ ROWS: dict[str, tuple[Json, dict[str, Json]]] = {
             "cubicspaces-official": {"content": [item(FIRST), item(LAST)]},
             "videos-videos": {"metadata": {"content": [item(FIRST), item(LAST)]}},
             "ark-official": {"content": [item(FIRST), item(LAST)]},
+            "openai-openai": {"metadata": {"content": [item(FIRST), item(LAST)]}},
         },
     ),
     "references": (
@@ -98,6 +104,7 @@ ROWS: dict[str, tuple[Json, dict[str, Json]]] = {
             "cubicspaces-official": {"content": [item(REFERENCE)]},
             "videos-videos": {"metadata": {"content": [item(REFERENCE)]}},
             "ark-official": {"content": [item(REFERENCE)]},
+            "openai-openai": {"metadata": {"content": [item(REFERENCE)]}},
         },
     ),
     "callback": (
@@ -110,6 +117,7 @@ ROWS: dict[str, tuple[Json, dict[str, Json]]] = {
             "videos-videos": {"metadata": {"callback_url": CALLBACK}},
             "seedance2-open": {"webhookUrl": CALLBACK},
             "ark-official": {"callback_url": CALLBACK},
+            "openai-openai": {"metadata": {"callback_url": CALLBACK}},
         },
     ),
     "caller metadata": (
@@ -122,6 +130,7 @@ ROWS: dict[str, tuple[Json, dict[str, Json]]] = {
             "videos-videos": {},
             "seedance2-open": {"metadata": {"order": 7}},
             "ark-official": {},
+            "openai-openai": {},
         },
     ),
 }

@@ -44,6 +44,12 @@ async def test_a_list_of_one_owner_is_read_through_the_owners_index(database: Da
     assert any("USING INDEX tasks_of_owner (owner=? AND id>?" in row["detail"] for row in plan)
 
 
+async def test_pending_tasks_of_an_owner_are_counted_by_an_index_of_their_own(database: Database) -> None:
+    text = statements()["count_pending"]
+    plan = await database.write(sql, f"EXPLAIN QUERY PLAN {text}", owner="ann", most=3)
+    assert any("tasks_pending (owner=?" in step["detail"] for step in plan)
+
+
 def test_every_filter_that_may_be_left_out_is_written_so_that_it_can_be() -> None:
     assert not [name for name in statements() if "AS TEXT) IS NULL" in _narrowed(name, frozenset())]
 

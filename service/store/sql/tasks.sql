@@ -1,10 +1,12 @@
 -- name: insert_task
 INSERT INTO tasks (
     id, owner, gateway, dialect, surface, model, service_tier, request, when_full, status, submission, result,
-    created_at, updated_at, deadline_at, misses, callbacks, next_at, lease
+    created_at, updated_at, deadline_at, misses, callbacks, next_at, lease,
+    mount, caller_dialect, caller_surface, caller_model
 ) VALUES (
     :id, :owner, :gateway, :dialect, :surface, :model, :service_tier, :request, :when_full, 'queued', 'sending', '{}',
-    :now, :now, :deadline_at, 0, 0, :next_at, :lease
+    :now, :now, :deadline_at, 0, 0, :next_at, :lease,
+    :mount, :caller_dialect, :caller_surface, :caller_model
 );
 
 -- name: insert_idempotency_key
@@ -72,26 +74,46 @@ ORDER BY id DESC
 LIMIT :limit;
 
 -- name: task_of_mount
+-- As the callers of one compatible API see it. What came in by no such API is seen by that of its own gateway.
 SELECT * FROM tasks
-WHERE id = :id AND (owner = :owner OR CAST(:owner AS TEXT) IS NULL) AND gateway = :mount AND deleted_at IS NULL;
+WHERE id = :id AND (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
+  AND COALESCE(mount, gateway) = :mount AND deleted_at IS NULL;
+
+-- name: mount_page
+-- Newest first, those after `:after`.
+SELECT * FROM tasks
+WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
+  AND COALESCE(mount, gateway) = :mount AND deleted_at IS NULL AND id < :after
+ORDER BY id DESC
+LIMIT :limit;
+
+-- name: mount_page_oldest_first
+SELECT * FROM tasks
+WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
+  AND COALESCE(mount, gateway) = :mount AND deleted_at IS NULL AND id > :after
+ORDER BY id
+LIMIT :limit;
 
 -- name: hide_task
--- Gone for the callers of that gateway's API; what is not over stays, or nobody could follow it.
+-- Its record is gone for the callers of that compatible API; what is not over stays, or nobody could follow it.
 UPDATE tasks SET deleted_at = :now
-WHERE id = :id AND (owner = :owner OR CAST(:owner AS TEXT) IS NULL) AND gateway = :mount
-  AND deleted_at IS NULL AND next_at IS NULL
+WHERE id = :id AND (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
+  AND COALESCE(mount, gateway) = :mount AND deleted_at IS NULL AND next_at IS NULL
 RETURNING *;
 
 -- name: listed_tasks
--- As a gateway's own API lists them. Ids sort by time: `first` lets the index leave out what is too old. Only ids are
--- counted and ordered, for the rows are long.
-WITH found AS (
-    SELECT id FROM tasks
+-- As the callers of one compatible API list them, by the model's name that is theirs. Ids sort by time: `first` lets the
+-- index leave out what is too old. Only ids are counted and ordered, for the rows are long.
+WITH seen AS (
+    SELECT id, owner, created_at, status, service_tier, COALESCE(caller_model, model) AS called FROM tasks
+    WHERE COALESCE(mount, gateway) = :mount AND deleted_at IS NULL
+),
+found AS (
+    SELECT id FROM seen
     WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
-      AND gateway = :mount AND deleted_at IS NULL
       AND id >= :first AND created_at >= :since
       AND (status = :status OR CAST(:status AS TEXT) IS NULL)
-      AND (model = :model OR CAST(:model AS TEXT) IS NULL)
+      AND (called = :model OR CAST(:model AS TEXT) IS NULL)
       AND (service_tier = :service_tier OR CAST(:service_tier AS TEXT) IS NULL)
 )
 SELECT tasks.*, (SELECT COUNT(*) FROM found) AS total FROM tasks
@@ -106,13 +128,16 @@ WITH RECURSIVE asked (start, task_id) AS (
     SELECT start + 31, SUBSTR(CAST(:ids AS TEXT), start + 31, 31) FROM asked
     WHERE start + 31 <= LENGTH(CAST(:ids AS TEXT))
 ),
+seen AS (
+    SELECT id, owner, created_at, status, service_tier, COALESCE(caller_model, model) AS called FROM tasks
+    WHERE COALESCE(mount, gateway) = :mount AND deleted_at IS NULL
+),
 found AS (
-    SELECT id FROM asked JOIN tasks ON id = task_id
+    SELECT id FROM asked JOIN seen ON id = task_id
     WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
-      AND gateway = :mount AND deleted_at IS NULL
       AND id >= :first AND created_at >= :since
       AND (status = :status OR CAST(:status AS TEXT) IS NULL)
-      AND (model = :model OR CAST(:model AS TEXT) IS NULL)
+      AND (called = :model OR CAST(:model AS TEXT) IS NULL)
       AND (service_tier = :service_tier OR CAST(:service_tier AS TEXT) IS NULL)
 )
 SELECT tasks.*, (SELECT COUNT(*) FROM found) AS total FROM tasks

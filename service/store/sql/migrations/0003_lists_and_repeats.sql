@@ -4,8 +4,6 @@
 ALTER TABLE tasks ADD COLUMN alone BIGINT NOT NULL DEFAULT 0 CHECK (alone IN (0, 1));
 -- What its create said, for lists by it.
 ALTER TABLE tasks ADD COLUMN service_tier TEXT NOT NULL DEFAULT 'default';
--- When its caller deleted it from the gateway's own API; the native one still shows it.
-ALTER TABLE tasks ADD COLUMN deleted_at BIGINT;
 
 -- Creates by a gateway's own API whose answer has not been written yet. Who goes away before that, and sends the same
 -- again, gets the task that there is.
