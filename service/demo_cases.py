@@ -146,6 +146,13 @@ def _callback_cases(webhook_base: str) -> list[Case]:
             )
             for gateway in ("easyrouter", "videos", "seedance2")
         ),
+        native(
+            "a callback of the official API is lost",
+            "ark",
+            "A message without a bottle [take 800ms] [lost]",
+            by=("sweep",),
+            moral="callback lost, the sweep found it after {seconds} s",
+        ),
         compatible(
             "a callback is repeated",
             "videos",

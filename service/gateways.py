@@ -12,11 +12,11 @@ A create ends in one of five ways, and which one it is decides whether it may ev
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from service.clock import SECOND, Clock
 from service.costs import read_price, reckoned
@@ -89,7 +89,7 @@ class Gateway:
         if not re.fullmatch(r"[!-~]*", settings.key):
             raise SettingsError(f"gateways.{name}.key: must be printable ASCII without blanks or line ends")
         self.base_url = _base_url(name, self.dialect, settings)
-        self.models = settings.models or self.dialect.models
+        self.models = settings.models or (*self.dialect.models, *(("*",) if self.dialect.open_models else ()))
         self.min_interval_ms = settings.min_interval or self.dialect.min_interval_ms
         wanted = self.dialect.calls_back if settings.callbacks is None else settings.callbacks
         self.calls_back = wanted and callback_base is not None
@@ -161,9 +161,36 @@ class Gateway:
         """Ask about one task; a Problem when there was no answer to be had, which says nothing about the task."""
         return await self._ask("get", surface, gateway_task_id, timeout_ms)
 
+    async def look_at_many(
+        self, gateway_task_ids: Sequence[str], surface: Surface, kind: str, timeout_ms: int
+    ) -> Mapping[str, Snapshot] | Problem:
+        """Ask about many tasks by one list: what it shows, by the gateway's id. Not every task has to be there."""
+        route, lists = surface.route("list"), surface.lists
+        assert route is not None  # callers ask for a list only where there is one
+        assert lists is not None
+        query = urlencode(lists.write_query(gateway_task_ids, kind))
+        body = await self._answer_to(self._request(route, query=query), timeout_ms)
+        if isinstance(body, Problem):
+            return body
+        shown = lists.read(body)
+        if shown is None:
+            return Problem("gateway_error", f"{self.name} did not answer with a list of tasks")
+        asked = frozenset(gateway_task_ids)
+        return {
+            snapshot.gateway_task_id: self._told(snapshot) for snapshot in shown if snapshot.gateway_task_id in asked
+        }
+
     async def cancel(self, gateway_task_id: str, surface: Surface, timeout_ms: int) -> Snapshot | Problem:
         """Ask to cancel one task."""
         return await self._ask("cancel", surface, gateway_task_id, timeout_ms)
+
+    async def delete(self, gateway_task_id: str, surface: Surface, timeout_ms: int) -> Problem | None:
+        """Ask to delete one task; why not, where that is refused or unknown. Ark answers {}, and its own SDK takes an
+        empty answer too (gateways.md section 2)."""
+        route = surface.route("delete")
+        assert route is not None  # callers delete only where there is such a thing
+        answer = await self._answered(self._request(route, gateway_task_id), timeout_ms)
+        return answer if isinstance(answer, Problem) else None
 
     def callback_url(self, token: str) -> str | None:
         return f"{self._callback_base}/callbacks/{self.name}/{token}" if self.calls_back else None
@@ -194,27 +221,44 @@ class Gateway:
         assert route is not None  # callers ask for a cancel only where there is one
         read = surface.read_task if operation == "get" else surface.read_cancelled
         assert read is not None
-        try:
-            async with self._turn():
-                answer = await self._egress.ask(self._request(route, task_id), timeout_ms=timeout_ms, cap=ANSWER_CAP)
-        except NotSent as error:
-            return Problem("gateway_unreachable", f"{self.name} cannot be reached: {error}")
-        except Lost as error:
-            return Problem("gateway_error", f"{self.name} did not answer: {error}")
+        body = await self._answer_to(self._request(route, task_id), timeout_ms)
+        if isinstance(body, Problem):
+            return body
+        snapshot = read(body)
+        if snapshot.gateway_task_id not in (None, task_id):
+            return Problem("gateway_error", f"{self.name} was asked about {task_id} and told of another task")
+        return self._told(replace(snapshot, answer=body))
+
+    def _told(self, snapshot: Snapshot) -> Snapshot:
+        """A snapshot with its cost, a link that leads somewhere, and no more of its own words than we keep."""
+        kept = snapshot.answer if len(dumps(snapshot.answer)) <= KEPT_ANSWER else {}
+        return self.reckoned(replace(snapshot, video_url=self.located(snapshot.video_url), answer=kept))
+
+    async def _answer_to(self, request: HttpRequest, timeout_ms: int) -> Json | Problem:
+        """The JSON object that a question is answered with."""
+        answer = await self._answered(request, timeout_ms)
+        if isinstance(answer, Problem):
+            return answer
         body = _json(answer)
-        problem = self._problem(answer, body)
-        if problem is not None:
-            self.pause(problem)
-            return problem
         if not isinstance(body, dict):
             return Problem(
                 "gateway_error", f"{self.name} did not answer with a JSON object", gateway_status=answer.status
             )
-        snapshot = read(body)
-        if snapshot.gateway_task_id not in (None, task_id):
-            return Problem("gateway_error", f"{self.name} was asked about {task_id} and told of another task")
-        kept = body if len(answer.body) <= KEPT_ANSWER else {}
-        return self.reckoned(replace(snapshot, video_url=self.located(snapshot.video_url), answer=kept))
+        return body
+
+    async def _answered(self, request: HttpRequest, timeout_ms: int) -> HttpAnswer | Problem:
+        """The answer to a question, at the gateway's rate; a Problem where it is a refusal, or there is none."""
+        try:
+            async with self._turn():
+                answer = await self._egress.ask(request, timeout_ms=timeout_ms, cap=ANSWER_CAP)
+        except NotSent as error:
+            return Problem("gateway_unreachable", f"{self.name} cannot be reached: {error}")
+        except Lost as error:
+            return Problem("gateway_error", f"{self.name} did not answer: {error}")
+        problem = self._problem(answer, _json(answer))
+        if problem is not None:
+            self.pause(problem)
+        return problem or answer
 
     def _judge_create(self, surface: Surface, answer: HttpAnswer) -> CreateOutcome:
         body = _json(answer)
@@ -247,13 +291,14 @@ class Gateway:
         """With what it says of the cost, in money where the settings name a price."""
         return reckoned(snapshot, self.price, refunds=self.dialect.refunds)
 
-    def _request(self, route: Route, task_id: str = "", body: bytes = b"") -> HttpRequest:
+    def _request(self, route: Route, task_id: str = "", body: bytes = b"", query: str = "") -> HttpRequest:
         headers = {"accept": "application/json"}
         if self.settings.key:
             headers["authorization"] = f"Bearer {self.settings.key}"
         if body:
             headers["content-type"] = "application/json"
-        return HttpRequest(method=route.method, url=self.base_url + _filled(route, task_id), headers=headers, body=body)
+        url = self.base_url + _filled(route, task_id) + (f"?{query}" if query else "")
+        return HttpRequest(method=route.method, url=url, headers=headers, body=body)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

@@ -17,7 +17,7 @@ from service.schedule import back_off
 from service.settings import Settings
 from service.settling import End, Settled, conclude, end_of, merged, progressed, settle
 from service.signing import Forged
-from service.store.statements import Transaction
+from service.store.statements import Transaction, run
 from service.store.store import (
     Callback,
     Dispatch,
@@ -84,6 +84,7 @@ class Hearing:
         return Settled(accepted, dispatches)
 
     def refuse(self, task: Task, problem: Problem, now: int) -> Transaction[Settled]:
+        yield run("forget_unanswered", task_id=task.id)  # nothing was made: the same create again is a new attempt
         end = End(status=Status.FAILED, by="submit", error=problem, submission=Submission.REFUSED)
         settled = yield from settle(task.id, end, self._publisher, now)
         if settled is None:
@@ -141,6 +142,16 @@ class Hearing:
             yield from insert_callback(callback)
         return outcome, dispatches
 
+    def told_end(self, gateway: Gateway, task: Task, now: int) -> Transaction[End | None]:
+        """The end that the task's callbacks tell, for when nobody can be asked about it any more."""
+        for body in (yield from callback_bodies(task.id)):
+            end = end_of(
+                task, _read_callback(gateway, body.encode()), "callback", now, self._settings.sweep.result_grace
+            )
+            if end is not None:
+                return end
+        return None
+
     def _heed(self, gateway: Gateway, task: Task, body: bytes, now: int) -> Transaction[tuple[str, list[Dispatch]]]:
         """What a new callback does: normally the gateway is asked. Its body is believed with `trust`, and where nobody
         can be asked because the reply with the gateway's id was lost: then it is the only witness there is."""
@@ -157,8 +168,13 @@ class Hearing:
                 return outcome, told
         if task.submission is Submission.UNKNOWN:
             return "noted", told
+        if snapshot.status is Status.QUEUED and not another:
+            return "noted", told  # nothing that could be different when asked
         due_at = max(now, (task.looked_at or 0) + gateway.min_interval_ms)
-        yield from step("hint_task", id=task.id, next_at=due_at, now=now)
+        if snapshot.status is Status.RUNNING and not another and task.submission is Submission.ACCEPTED:
+            yield from step("look_soon", id=task.id, next_at=due_at)  # once: there is no end to wait for
+        else:
+            yield from step("hint_task", id=task.id, next_at=due_at, now=now)
         return "look", told
 
     def _believe(self, task: Task, snapshot: Snapshot, now: int) -> Transaction[tuple[str | None, list[Dispatch]]]:

@@ -9,7 +9,7 @@ from service.errors import Problem, SettingsError
 from service.model import Subscription, Task, iso
 from service.settings import OwnerSettings, Settings
 from service.store.statements import Transaction, run
-from service.store.store import IdempotencyKey, Replay, insert_task
+from service.store.store import IdempotencyKey, Repeatable, Replay, insert_task
 from service.usage import charged_between
 
 EVERYBODY = "*"
@@ -35,15 +35,19 @@ class Limits:
         _check_currencies(settings, (self._otherwise, *self._by_owner.values()))
 
     def store(
-        self, task: Task, key: IdempotencyKey | None, subscription: Subscription | None
+        self,
+        task: Task,
+        key: IdempotencyKey | None,
+        subscription: Subscription | None,
+        repeatable: Repeatable | None = None,
     ) -> Transaction[Replay | None]:
         """insert_task, within its owner's limits; a Problem, and nothing of it is stored, when they are reached. A
         repeated submit is told what its first one was, whatever the limits are by now."""
         limit = self._by_owner.get(task.owner, self._otherwise)
         if limit.pending is None and limit.budget_micros is None:
-            return (yield from insert_task(task, key, subscription))
+            return (yield from insert_task(task, key, subscription, repeatable))
         yield run("take_turn", owner=task.owner, now=task.created_at)  # one submit of an owner at a time
-        replay = yield from insert_task(task, key, subscription)
+        replay = yield from insert_task(task, key, subscription, repeatable)
         if replay is None:
             yield from _check_pending(limit, task)
             yield from _check_budget(limit, task)

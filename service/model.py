@@ -19,8 +19,17 @@ _CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789AB
 
 def new_id(prefix: str, now: int) -> str:
     """An id that sorts by time: 48 bits of milliseconds and 80 random ones, in Crockford's base 32 (as a ULID)."""
-    value = (now << 80 | secrets.randbits(80)).to_bytes(20, "big")  # whole groups of 40 bits; 26 letters carry the 128
-    return f"{prefix}_{base64.b32encode(value)[-26:].translate(_CROCKFORD).decode()}"
+    return _spelled(prefix, now << 80 | secrets.randbits(80))
+
+
+def first_id(prefix: str, at: int) -> str:
+    """The lowest id that can have been made at this instant or later."""
+    return _spelled(prefix, max(0, at) << 80)
+
+
+def _spelled(prefix: str, value: int) -> str:
+    whole = value.to_bytes(20, "big")  # whole groups of 40 bits; 26 letters carry the 128
+    return f"{prefix}_{base64.b32encode(whole)[-26:].translate(_CROCKFORD).decode()}"
 
 
 def iso(at: int | None) -> str | None:
@@ -57,6 +66,8 @@ EVENT_TYPES = (
     *(f"task.{status}" for status in TERMINAL),
 )
 TERMINAL_EVENTS = tuple(f"task.{status}" for status in TERMINAL)
+# The event by which a status is told: a queued task is one that the gateway has accepted.
+EVENT_OF = {status: "task.accepted" if status is Status.QUEUED else f"task.{status}" for status in Status}
 
 
 class Submission(StrEnum):
@@ -160,6 +171,18 @@ class View:
         if self.snapshot.progress is not None:
             return self.snapshot.progress
         return 50 if self.status is Status.RUNNING else 10 if self.accepted else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListQuery:
+    """Which tasks of a gateway's API are listed: those to which all applies that is said. ids: none means any."""
+
+    offset: int
+    limit: int
+    status: Status | None = None
+    model: str | None = None
+    service_tier: str | None = None
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import hmac
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from random import Random
@@ -18,7 +18,7 @@ from service.clock import Clock
 from service.dialects.shape import Dialect, Surface
 from service.egress import Egress
 from service.errors import Problem
-from service.model import Status, VideoRequest, View, request_to_json
+from service.model import ListQuery, Status, VideoRequest, View, request_to_json
 from service.sandbox_callbacks import Callbacks, Patience
 from service.sandbox_log import CreateNote, SandboxLog
 from service.sandbox_script import REFUSALS, Script, chance_script, check_rates, read_script
@@ -155,6 +155,19 @@ class Simulator:
             raise Scripted(HttpAnswer(status=200, headers={"content-type": "application/json"}, body=dumps(body)))
         return view
 
+    def listed(self, surface: Surface, query: ListQuery) -> tuple[int, Sequence[Json]]:
+        """(how many tasks there are, those of the page as they are written). It counts as a look at each that is
+        asked for by id. A task whose script breaks single queries is not shown instead."""
+        now = self._clock()
+        self.log.lists += 1
+        for task_id in query.ids:
+            if task_id in self._tasks:
+                self.log.note_get(task_id, now)
+                self._tasks[task_id].asked += 1
+        found = [task for task in reversed(self._tasks.values()) if _listed(task, query, now)]
+        page = found[query.offset : query.offset + query.limit]
+        return len(found), [worded(task, task.asked_view(now), surface.write_task) for task in page]
+
     def cancel(self, task_id: str) -> View:
         """Cancel a task that has not ended. ASSUME 409 for one that has (gateways.md F6)."""
         task = self._find(task_id)
@@ -171,13 +184,25 @@ class Simulator:
         if "new links" in task.script and link != str(task.asked):
             raise Problem("forbidden", "Request has expired")  # as object stores say it of a presigned link
 
-    def delete(self, task_id: str) -> View:
-        """Forget a task that has ended; as it was."""
-        view = self._find(task_id).view(self._clock())
-        if not view.status.terminal:
+    def delete(self, surface: Surface, task_id: str) -> View:
+        """Forget a task that has ended; as it was. Where a surface cancels by it, gateways.md section 2 "DELETE
+        semantics": queued is cancelled, running is refused, and cancelled "NOT allowed". With [ends before delete] the
+        task fails just before it is deleted."""
+        task = self._find(task_id)
+        now = self._clock()
+        if "ends before delete" in task.script:
+            task.script = Script({"fail": 0})
+            task.running_at, task.run_ms = now, 0
+        status = task.status(now)
+        if not status.terminal and not surface.delete_cancels:
             raise Problem("invalid_request", f"{task_id} is not over yet; only what has ended can be deleted")
-        del self._tasks[task_id]
-        return view
+        if status is Status.CANCELLED and surface.delete_cancels:
+            raise Problem("conflict", "a cancelled task cannot be deleted")
+        if status.terminal:
+            return self._tasks.pop(task_id).view(now)
+        if status is Status.RUNNING:
+            raise Problem("not_cancellable", f"the task is {status}")
+        return self.cancel(task_id)
 
     def views(self) -> list[View]:
         """All tasks, oldest first."""
@@ -249,6 +274,18 @@ class Simulator:
         if task.status(self._clock()) is not Status.SUCCEEDED:
             raise Problem("not_found", f"task {task_id} has no result")
         return *SIZES.get(task.request.ratio, USUAL_SIZE), task.seconds * FRAMES_PER_SECOND, task_id
+
+
+def _listed(task: SandboxTask, query: ListQuery, now: int) -> bool:
+    broken = task.script.number("get 500") + ("html" in task.script)
+    wanted = query.ids
+    return (
+        "unlisted" not in task.script
+        and not (wanted and (task.id not in wanted or task.asked <= broken))
+        and query.status in (None, task.asked_view(now).status)
+        and query.model in (None, task.request.model)
+        and query.service_tier in (None, task.request.service_tier or "default")
+    )
 
 
 def refusal(status: int) -> Problem:

@@ -108,8 +108,9 @@ class Callbacks:
 
 
 def plan(dialect: Dialect, task: SandboxTask) -> tuple[Chain, ...]:
-    """All callbacks that are still to come. After a cancellation by the caller only the end is: ASSUME that it is a
-    final result like any other (Ark has no such cancellation, and calls back for none)."""
+    """All callbacks that are still to come. After a cancellation by the caller only the end is, if the dialect
+    calls back about it: ASSUME that it is a final result like any other where nothing is said (Ark says it calls back
+    for none)."""
     url, script = task.request.webhook_url, task.script
     if url is None:
         return ()
@@ -117,18 +118,19 @@ def plan(dialect: Dialect, task: SandboxTask) -> tuple[Chain, ...]:
     if task.cancelled_at is not None:
         return (last,)
     tells_all = dialect.callback_per_status and "lost" not in script
-    running = (_running(dialect, task, url, "genuine"),) if tells_all else ()
-    return running, _forged(dialect, task, url) if "forge" in script else (), last
+    on_the_way = (task.created_at, task.running_at) if Status.QUEUED in dialect.called_back else (task.running_at,)
+    told = tuple(_told(dialect, task, url, "genuine", at) for at in on_the_way) if tells_all else ()
+    return told, _forged(dialect, task, url) if "forge" in script else (), last
 
 
-def _running(dialect: Dialect, task: SandboxTask, url: str, kind: str) -> Planned:
-    body = worded(task, task.view(task.running_at), dialect.write_callback)
-    return Planned(at=task.running_at, kind=kind, url=url, body=body)
+def _told(dialect: Dialect, task: SandboxTask, url: str, kind: str, at: int) -> Planned:
+    """The callback of a status on the way to the end."""
+    return Planned(at=at, kind=kind, url=url, body=worded(task, task.view(at), dialect.write_callback))
 
 
 def _last(dialect: Dialect, task: SandboxTask, url: str) -> Chain:
     """The callback of the end, with its duplicates, and a running one that should have come before."""
-    if task.ends_at is None:
+    if task.ends_at is None or (task.end is Status.CANCELLED and task.end not in dialect.called_back):
         return ()
     script = task.script
     final = Planned(
@@ -139,7 +141,7 @@ def _last(dialect: Dialect, task: SandboxTask, url: str) -> Chain:
         repeats=task.end in REPEATED,
     )
     duplicates = (replace(final, kind="duplicate"),) * script.number("duplicate")
-    reordered = (_running(dialect, task, url, "reordered"),) if "reorder" in script else ()
+    reordered = (_told(dialect, task, url, "reordered", task.running_at),) if "reorder" in script else ()
     return final, *duplicates, *reordered
 
 

@@ -34,11 +34,13 @@ class CallbackNote:
 
 @dataclass(slots=True, kw_only=True)
 class SandboxLog:
-    """Everything noted. creates: by id. refusals: of creates. gets: of tasks that there are."""
+    """Everything noted. creates: by id. refusals: of creates. gets: of tasks that there are, alone or in a list that
+    asks for them by id. lists: requests of one."""
 
     creates: dict[str, CreateNote] = field(default_factory=dict)
     callbacks: list[CallbackNote] = field(default_factory=list)
     refusals: int = 0
+    lists: int = 0
     gets_by_task: Counter[str] = field(default_factory=Counter)
     closest_gets_ms: int | None = None
     _last_get_at: dict[str, int] = field(default_factory=dict)
@@ -61,6 +63,7 @@ class SandboxLog:
             "refusals": self.refusals,
             "callbacks": [asdict(note) for note in self.callbacks],
             "gets": self.gets_by_task.total(),
+            "lists": self.lists,
             "gets_by_task": self.gets_by_task,
             "closest_gets_ms": self.closest_gets_ms,
         }

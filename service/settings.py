@@ -69,6 +69,12 @@ class SubmitSettings:
         "How long a task of unknown outcome stays open where no callback can ever claim it.",
         low=SECOND,
     )
+    repeat_window: Span = setting(
+        Span(5 * MINUTE),
+        "For how long the same create by a gateway's own API is the same task again, when its caller went away before "
+        "it was answered; 0ms: never.",
+        low=0,
+    )
     body_limit: int = setting(32 * 2**20, "The largest request body that is accepted, in bytes.", low=1024)
 
 

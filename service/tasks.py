@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from service.cancelling import Cancelling
 from service.clock import Clock
 from service.dialects.shape import Surface
 from service.egress import Egress
@@ -21,7 +22,6 @@ from service.hearing import Hearing
 from service.limits import TRY_AGAIN_MS, Limits
 from service.model import (
     TERMINAL_EVENTS,
-    Snapshot,
     Status,
     Submission,
     Subscription,
@@ -34,17 +34,16 @@ from service.mounts import Mount, respelled
 from service.pace import Pace
 from service.schedule import first_look
 from service.settings import Settings
-from service.settling import End, Settled, conclude, settle
+from service.settling import End, Settled, conclude
 from service.signing import CallbackTokens
-from service.store.statements import Database, Transaction
+from service.store.statements import Database
 from service.store.store import (
     Dispatch,
     IdempotencyKey,
     Reads,
+    Repeatable,
     Replay,
-    find_task,
     renew_create,
-    step,
 )
 from service.wire import dumps
 
@@ -67,6 +66,7 @@ class Order:
     webhook_field: str
     webhook_format: str
     webhook_secret: str
+    webhook_events: tuple[str, ...] = TERMINAL_EVENTS
     idempotency_key: str | None = None
     came_in: "CameIn | None" = None
 
@@ -82,7 +82,7 @@ class CameIn:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A stored task, as its caller is told about it. replayed: the idempotency key was known."""
+    """A stored task, as its caller is told about it. replayed: its create was sent before."""
 
     task: Task
     replayed: bool = False
@@ -119,12 +119,28 @@ class Tasks:
         self._clock = clock
         self._hearing = Hearing(publisher, settings, chance)
         self._hand_over = hand_over
+        self._cancelling = Cancelling(
+            database=database,
+            reads=reads,
+            gateways=gateways,
+            publisher=publisher,
+            hearing=self._hearing,
+            settings=settings,
+            clock=clock,
+            hand_over=hand_over,
+            end=self.end,
+        )
         self._sending: dict[str, asyncio.Task[Task]] = {}
 
     # --- submit
 
-    async def submit(self, order: Order, *, wait_ms: int | None) -> Submitted:
+    async def submit(
+        self, order: Order, *, wait_ms: int | None, stored: Callable[[str], None] | None = None
+    ) -> Submitted:
         """Store the task and send its create; the task as it stands when the gateway has answered, or after wait_ms.
+
+        stored: is told the task's id as soon as that is committed, together with a note that its caller has not been
+        answered, and sees to that note from then on. Without it, and with an idempotency key, there is no such note.
 
         Raises Problem, and nothing is stored, when the request cannot be what the gateway takes or the owner has
         reached his limits. A gateway's own refusal does not raise: it is the task's error. The create outlives a
@@ -139,16 +155,22 @@ class Tasks:
             if order.idempotency_key
             else None
         )
-        started = await asyncio.shield(self._store_and_start(order, task, key))
+        started = await asyncio.shield(self._store_and_start(order, task, key, stored))
         if isinstance(started, Replay):
             return await self._replay(started, key, order.owner, wait_ms)
         return Submitted(await self._within(started, task, wait_ms))
 
     async def _store_and_start(
-        self, order: Order, task: Task, key: IdempotencyKey | None
+        self, order: Order, task: Task, key: IdempotencyKey | None, stored: Callable[[str], None] | None
     ) -> "Replay | asyncio.Task[Task]":
         """In one go: a caller who goes away between the two must not leave a stored task that nobody sends."""
-        replay = await self._database.write(self._limits.store, task, key, _one_shot(order, task))
+        window_ms = self._settings.submit.repeat_window
+        repeatable = None
+        if stored is not None and key is None and window_ms:
+            repeatable = Repeatable(fingerprint=_fingerprint(order), since=task.created_at - window_ms)
+        replay = await self._database.write(self._limits.store, task, key, _one_shot(order, task), repeatable)
+        if stored is not None and repeatable is not None:
+            stored(replay.task_id if replay else task.id)
         if replay is not None:
             return replay
         log.info("task.stored task=%s gateway=%s owner=%s", task.id, task.gateway, task.owner)
@@ -202,7 +224,7 @@ class Tasks:
         return sending.result() if done and not sending.cancelled() and sending.exception() is None else task
 
     async def _replay(self, replay: Replay, key: IdempotencyKey | None, owner: str, wait_ms: int | None) -> Submitted:
-        if key is None or key.fingerprint != replay.fingerprint:
+        if key is not None and key.fingerprint != replay.fingerprint:
             raise Problem(
                 "idempotency_conflict",
                 "Idempotency-Key: this key was used for another request; use a new key for a new request",
@@ -212,7 +234,7 @@ class Tasks:
             return Submitted(replay.answer, replayed=True)
         task = await self._reads.task(replay.task_id, owner)
         if task is None:
-            raise Problem("internal", "the task of this Idempotency-Key cannot be read")
+            raise Problem("internal", "the task of this create cannot be read")
         sending = self._sending.get(task.id)
         return Submitted(await self._within(sending, task, wait_ms) if sending else task, replayed=True)
 
@@ -320,57 +342,8 @@ class Tasks:
     # --- cancel
 
     async def cancel(self, task: Task) -> Task:
-        """Cancel a task; a Problem `not_cancellable` when that cannot be. To cancel a cancelled one changes nothing."""
-        if task.status is Status.CANCELLED:
-            return task
-        if task.status.terminal:
-            raise Problem("not_cancellable", f"the task has already {task.status}")
-        gateway = self._gateways.get(task.gateway)
-        if task.submission is Submission.UNSENT:
-            settled = await self._database.write(self._cancel_unsent, task.id, self._clock())
-            if settled is None:
-                raise Problem("conflict", "the task is just being sent; try again in a moment")
-            self._hand_over(settled.dispatches)
-            return settled.task
-        if task.gateway_task_id is None or gateway is None:
-            raise Problem(
-                "not_cancellable", "the gateway has not confirmed this task, so it cannot be asked to cancel it"
-            )
-        surface = surface_of(task)
-        if surface.route("cancel") is None:
-            raise Problem("not_cancellable", f"{gateway.dialect.title} offers no way to cancel a task")
-        answer = await gateway.cancel(task.gateway_task_id, surface, self._settings.sweep.timeout)
-        if isinstance(answer, Problem):
-            await self._look_soon(task, gateway)
-            raise answer
-        return await self._cancelled(task, gateway, answer)
-
-    async def _cancelled(self, task: Task, gateway: Gateway, snapshot: Snapshot) -> Task:
-        if snapshot.status is not Status.CANCELLED:
-            await self._look_soon(task, gateway)
-            raise Problem("not_cancellable", f"the gateway says {snapshot.word or 'nothing of a cancellation'}")
-        error = Problem("cancelled", "cancelled by the caller")
-        end = End(status=Status.CANCELLED, by="cancel", error=error, snapshot=snapshot)
-        cancelled = await self.end(task.id, end)
-        if cancelled is not None:
-            return cancelled
-        current = await self._reads.task(task.id, None)
-        if current is None or current.status is not Status.CANCELLED:
-            raise Problem("not_cancellable", f"the task has already {current.status if current else 'ended'}")
-        return current
-
-    def _cancel_unsent(self, task_id: str, now: int) -> Transaction[Settled | None]:
-        task = yield from find_task(task_id)
-        if task is None or task.submission is not Submission.UNSENT:
-            return None
-        end = End(status=Status.CANCELLED, by="cancel", error=Problem("cancelled", "cancelled before it was sent"))
-        return (yield from settle(task_id, end, self._publisher, now))
-
-    async def _look_soon(self, task: Task, gateway: Gateway) -> None:
-        now = self._clock()
-        due_at = max(now, (task.looked_at or 0) + gateway.min_interval_ms)
-        await self._database.write(step, "look_soon", id=task.id, next_at=due_at)
-        gateway.wake()
+        """Cancel a task; a Problem `not_cancellable` when that cannot be (cancelling.py)."""
+        return await self._cancelling.cancel(task)
 
 
 def _check(order: Order) -> None:
@@ -396,7 +369,7 @@ def _one_shot(order: Order, task: Task) -> Subscription | None:
         owner=order.owner,
         task_id=task.id,
         url=order.request.webhook_url,
-        events=TERMINAL_EVENTS,
+        events=order.webhook_events,
         format=order.webhook_format,
         secret=order.webhook_secret,
         created_at=task.created_at,

@@ -23,6 +23,7 @@ from service.guard import Guard
 from service.keys import Keys
 from service.limits import Limits
 from service.links import Links
+from service.looking import Looks
 from service.mounts import Mount, open_mounts
 from service.pace import Pace
 from service.settings import Settings
@@ -32,6 +33,7 @@ from service.store.statements import Database, Transaction, run
 from service.store.store import Reads
 from service.sweeper import Sweeper
 from service.tasks import Tasks
+from service.unanswered import Unanswered
 
 log = logging.getLogger("reelhook.wiring")
 
@@ -52,6 +54,7 @@ class Services:
     tokens: CallbackTokens
     links: Links
     tasks: Tasks
+    unanswered: Unanswered
     sweeper: Sweeper
     deliveries: Deliveries
     content: Content
@@ -105,9 +108,8 @@ async def open_services(
             chance=chance,
             hand_over=deliveries.take_over,
         )
-        sweeper = Sweeper(
+        looks = Looks(
             database=database,
-            reads=reads,
             gateways=gateways,
             tasks=tasks,
             pace=pace,
@@ -134,6 +136,15 @@ async def open_services(
                 chance=chance,
                 hand_over=deliveries.take_over,
             )
+        sweeper = Sweeper(
+            database=database,
+            reads=reads,
+            gateways=gateways,
+            tasks=tasks,
+            looks=looks,
+            settings=settings,
+            clock=clock,
+        )
         yield Services(
             settings=settings,
             clock=clock,
@@ -147,6 +158,7 @@ async def open_services(
             tokens=tokens,
             links=links,
             tasks=tasks,
+            unanswered=Unanswered(database, clock),
             sweeper=sweeper,
             deliveries=deliveries,
             content=content,

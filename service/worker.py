@@ -52,3 +52,4 @@ async def _prune_for_ever(services: Services) -> None:
 
 def _prune(before: int) -> Transaction[None]:
     yield run("prune_idempotency_keys", before=before)
+    yield run("prune_unanswered", before=before)

@@ -25,6 +25,7 @@ SHOWING_LINKS = pytest.mark.parametrize("each", [each for each in SPOKEN if each
 EASYROUTER = spoken("easyrouter", "/v1/video/generations")
 SEEDANCE2 = spoken("seedance2", "/api/open/v1/video/generations")
 VIDEOS = spoken("videos", "/v1/videos")
+ARK = spoken("ark", "/api/v3/contents/generations/tasks")
 WORLDROUTER = spoken("worldrouter", "/api/v3/contents/generations/tasks")
 
 SETTINGS = SandboxSettings(queue_ms=(1_000, 1_000), run_ms=(4_000, 4_000))
@@ -71,6 +72,14 @@ class Caller:
 
     async def cancel(self, task_id: str) -> httpx.Response:
         return await self._request("cancel", task_id)
+
+    async def delete(self, task_id: str) -> httpx.Response:
+        return await self._request("delete", task_id)
+
+    async def listed(self, **query: Any) -> list[str]:
+        """The ids that a list shows."""
+        answer = await self._request("list", params={name.replace("_", ".", 1): query[name] for name in query})
+        return [task["id"] for task in answer.json()["items"]]
 
     def refusal(self, answer: httpx.Response) -> Problem:
         problem = self.each.dialect.read_error(answer.status_code, answer.json())

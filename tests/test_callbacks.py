@@ -14,6 +14,7 @@ from tests.hub import GATEWAY, PATIENCE_S, SANDBOX, SETTINGS, TRUST, hub
 
 SLOW = replace(SANDBOX, queue_ms=(60_000, 60_000))  # it calls back nothing of its own
 DONE = {"id": "cgt-1", "status": "succeeded", "content": {"video_url": "https://media.example.com/v.mp4"}}
+UNHURRIED = replace(SETTINGS, sweep=replace(SETTINGS.sweep, first_guess=Span(60_000)))
 TRUSTING = replace(GATEWAY, trust="trust")
 
 
@@ -41,6 +42,16 @@ async def test_a_verified_callback_that_the_gateway_denies_changes_nothing(tmp_p
         await called(it, task)
         await it.until(lambda: it.task(task["id"]), lambda _: it.sandbox.log.gets_by_task.total())
         assert (await it.task(task["id"]))["status"] in ("queued", "running")
+
+
+@pytest.mark.parametrize(("status", "outcome", "sooner"), [("queued", "noted", False), ("running", "look", True)])
+async def test_a_callback_on_the_way_is_asked_about_once_or_not_at_all(tmp_path, status, outcome, sooner):
+    async with hub(tmp_path, sandbox=SLOW, settings=UNHURRIED, worker=False) as it:
+        task = await it.submit()
+        await called(it, task, {"id": "cgt-1", "status": status})
+        assert [each["outcome"] for each in await it.listed(f"/v1/tasks/{task['id']}/callbacks")] == [outcome]
+        shown = await it.task(task["id"])
+        assert (shown["status"], shown["next_look_at"] < task["next_look_at"]) == ("queued", sooner)
 
 
 async def test_a_second_callback_is_acknowledged_and_changes_nothing(tmp_path):

@@ -147,6 +147,24 @@ async def test_kill_9_loses_no_task_no_event_and_pays_nothing_twice(tmp_path, af
         assert all(len(ids) == 1 for ids in told(heard).values()), "an event was told under two ids"
 
 
+async def test_a_create_that_kill_9_left_unanswered_is_the_same_task_when_it_is_sent_again(tmp_path):
+    """By a gateway's own API and without a key, as the official clients do."""
+    path, body = "/easyrouter/v1/video/generations", {"model": "dreamina-seedance-2-0", "prompt": "[slow create 900ms]"}
+    async with running(tmp_path) as (process, http, sandbox):
+        waiting = asyncio.create_task(http.post(path, json=body))
+        while not sandbox.log.creates:
+            await asyncio.sleep(0.01)
+        process.stop(signal.SIGKILL)
+        with pytest.raises(httpx.TransportError):
+            await waiting
+        await process.start()
+        again = await http.post(path, json=body)
+        (task,) = (await http.get("/v1/tasks")).json()["data"]
+        assert (again.status_code, again.headers["x-should-retry"]) == (504, "false")
+        assert task["id"] in again.text
+        assert len(sandbox.log.creates) == 1
+
+
 async def test_sigterm_ends_with_zero_and_finishes_what_is_under_way(tmp_path):
     async with running(tmp_path) as (process, http, sandbox):
         waiting = asyncio.create_task(

@@ -98,5 +98,5 @@ def object_or_empty(value: Any) -> Json:
 
 
 def seconds_of(at: int | None) -> int | None:
-    """Unix seconds, as all five gateways are assumed to count (ASSUME, gateways.md F8.9)."""
+    """Unix seconds, as all gateways are assumed to count (ASSUME, gateways.md F8.9)."""
     return None if at is None else at // 1000

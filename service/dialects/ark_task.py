@@ -1,4 +1,4 @@
-"""Messages in the shape of the official Ark API, which worldrouter and cubicspaces speak and others pass through.
+"""Messages in the shape of the official Ark API, which ark, worldrouter and cubicspaces speak and others pass through.
 
 worldrouter.txt "Check task status"; cubicspaces.txt "Official-Compatible API"; gateways.md section 2 for what neither
 of them shows.
@@ -35,6 +35,11 @@ DETAILS = (
     "draft",
     "service_tier",
     "execution_expires_after",
+    "priority",
+    "tools",
+    "safety_identifier",
+    "draft_task_id",
+    "output_format",
 )
 
 

@@ -1,4 +1,4 @@
-"""The Ark content array, which four of the five gateways take in some place: items of text, images, videos, audio.
+"""The Ark content array, which most gateways take in some place: items of text, images, videos, audio.
 
 {"type": "text", "text": …}
 {"type": "image_url", "image_url": {"url": …}, "role": "first_frame" | "last_frame" | "reference_image"}

@@ -12,10 +12,12 @@ from service.model import (
     Delivery,
     DeliveryStatus,
     Event,
+    ListQuery,
     Status,
     Submission,
     Subscription,
     Task,
+    first_id,
     request_from_json,
     request_to_json,
 )
@@ -24,6 +26,7 @@ from service.wire import Json, dump_text, loads
 
 BEFORE_ALL = "~"  # sorts after every id: the first page
 FOR_EVER = 2**62
+TASK_ID_LENGTH = len("task_") + 26
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +51,18 @@ class IdempotencyKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Repeatable:
+    """A create without a key that its caller may send again. since: how long ago (unix ms) somebody who has sent the
+    same may have gone away without his answer."""
+
+    fingerprint: str
+    since: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """What a known idempotency key stands for; answer: the task as its first caller was told, None before that."""
+    """The task of a create that was sent before, by the same key or by somebody who was not answered; answer: the task
+    as its first caller was told, None before that."""
 
     task_id: str
     fingerprint: str
@@ -88,10 +101,14 @@ class Dispatch:
 
 
 def insert_task(
-    task: Task, key: IdempotencyKey | None, subscription: Subscription | None
+    task: Task,
+    key: IdempotencyKey | None,
+    subscription: Subscription | None,
+    repeatable: Repeatable | None = None,
 ) -> Transaction[Replay | None]:
     """Store a task that is about to be sent, with the caller's one-shot subscription; or, when the idempotency key is
-    known already, store nothing and say what it stands for."""
+    known already, or the same create was left by a caller who was not answered, store nothing and say which task it
+    stands for."""
     if key is not None:
         won = yield run(
             "insert_idempotency_key",
@@ -104,6 +121,19 @@ def insert_task(
         if not won:
             rows = yield run("idempotency_key", owner=task.owner, key=key.key)
             return _replay(rows[0])
+    if repeatable is not None:
+        taken = yield run(
+            "take_unanswered", owner=task.owner, fingerprint=repeatable.fingerprint, since=repeatable.since
+        )
+        if taken:
+            return Replay(task_id=taken[0]["task_id"], fingerprint=repeatable.fingerprint, answer=None)
+        yield run(
+            "insert_unanswered",
+            task_id=task.id,
+            owner=task.owner,
+            fingerprint=repeatable.fingerprint,
+            now=task.created_at,
+        )
     yield run(
         "insert_task",
         id=task.id,
@@ -112,6 +142,7 @@ def insert_task(
         dialect=task.dialect,
         surface=task.surface,
         model=task.request.model,
+        service_tier=task.request.service_tier or "default",
         request=dump_text(request_to_json(task.request)),
         when_full=task.when_full,
         now=task.created_at,
@@ -265,6 +296,28 @@ class Reads:
         after = after if after is not None else "" if oldest_first else BEFORE_ALL
         rows = await self._database.read(name, owner=owner, mount=mount, after=after, limit=limit)
         return [task_from_row(row) for row in rows]
+
+    async def listed(self, owner: str | None, mount: str, query: ListQuery, *, since: int) -> tuple[int, list[Task]]:
+        """(how many there are, those of the page), newest first: the tasks of one gateway's API that were not deleted
+        there. query.ids: our own; those that cannot be ours are none."""
+        params: Json = {
+            "owner": owner,
+            "mount": mount,
+            "status": query.status and query.status.value,
+            "model": query.model,
+            "service_tier": query.service_tier,
+            "since": since,
+            "first": first_id("task", since),
+        }
+        name = "listed_tasks"
+        if query.ids:
+            name = "listed_tasks_by_id"
+            params["ids"] = "".join(sorted({task_id for task_id in query.ids if len(task_id) == TASK_ID_LENGTH}))
+        rows = await self._database.read(name, limit=query.limit, offset=query.offset, **params)
+        counted = rows
+        if not rows and query.offset:  # a page past the end
+            counted = await self._database.read(name, limit=1, offset=0, **params)
+        return counted[0]["total"] if counted else 0, [task_from_row(row) for row in rows]
 
     async def callbacks(self, task_id: str, window: Window) -> list[Callback]:
         rows = await self._database.read("callbacks_page", task_id=task_id, before=window.before, limit=window.limit)

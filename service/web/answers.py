@@ -12,6 +12,9 @@ from service.dialects import DIALECTS
 from service.errors import Problem
 from service.wire import Json, dumps
 
+# What the official SDKs try again, whatever it means (gateways.md sections 2 and 3), where it is ours to say no.
+TRIED_AGAIN = (409, 504)
+
 log = logging.getLogger("reelhook.web")
 
 WriteError = Callable[[Problem], tuple[int, Json]]
@@ -34,7 +37,7 @@ def problem_headers(problem: Problem) -> dict[str, str]:
     headers = {}
     if problem.retry_after_ms is not None:
         headers["retry-after"] = str(max(1, -(-problem.retry_after_ms // 1000)))
-    if problem.code == "outcome_unknown":
+    if not problem.retryable and problem.status in TRIED_AGAIN:
         headers["x-should-retry"] = "false"
     if problem.code == "unauthorized":
         headers["www-authenticate"] = "Bearer"

@@ -27,6 +27,7 @@ def create_app(settings: Settings, open_services: OpenServices) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_services() as services:
             app.state.services = services
+            await services.unanswered.begin()
             yield
 
     dialects = mounted(settings)

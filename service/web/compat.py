@@ -4,7 +4,7 @@ The same routes and the same readers and writers of messages stand in front of t
 whether there is a real hub behind it or a simulator.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -16,15 +16,18 @@ from service.dialects.shape import Dialect, Offer, Operation, PageQuery, Surface
 from service.errors import Problem, invalid
 from service.formats.gateway import public_id, task_id, view
 from service.keys import Caller
-from service.model import Submission, Task, VideoRequest, View
+from service.model import EVENT_OF, ListQuery, Status, Submission, Task, VideoRequest, View
 from service.mounts import Mount
 from service.signing import owner_secret
 from service.store.store import step
 from service.tasks import CameIn, Order
-from service.web.answers import json_answer
+from service.unanswered import Unanswered
+from service.web.answers import json_answer, problem_answer
 from service.web.content import ContentAnswer
 from service.web.forms import is_form, read_form
 from service.web.requests import idempotency_key, identify, read_json
+from service.web.waiting import Waiting
+from service.wire import Json
 from service.wiring import Services
 
 # A caller who is told when to ask again asks about this often while a task takes as long as usual, within limits: the
@@ -38,7 +41,12 @@ class Engine(Protocol):
 
     body_limit: int
 
-    async def create(self, request: Request, surface: Surface, wanted: VideoRequest) -> View: ...
+    @property
+    def unanswered(self) -> Unanswered | None:
+        """Where it is noted who was not answered."""
+        ...
+
+    async def create(self, request: Request, surface: Surface, wanted: VideoRequest, waiting: Waiting) -> View: ...
 
     async def get(self, request: Request, surface: Surface, public: str) -> View: ...
 
@@ -52,8 +60,13 @@ class Engine(Protocol):
         """A part of the caller's list, and whether there is more of it."""
         ...
 
+    async def listed(self, request: Request, surface: Surface, query: ListQuery) -> tuple[int, Sequence[Json]]:
+        """How many tasks there are, and those of the page as write_task writes them."""
+        ...
+
     async def delete(self, request: Request, surface: Surface, public: str) -> View:
-        """Hide a task that is over from the callers of this API; as it was."""
+        """Hide a task that is over from the callers of this API; as it was. Where the surface says so, cancel one that
+        is not."""
         ...
 
     async def offers(self, request: Request) -> list[Offer]:
@@ -86,11 +99,12 @@ class HubEngine:
         self._services = services
         self._mount = mount
         self.body_limit = services.settings.submit.body_limit
+        self.unanswered = services.unanswered
 
     async def admit(self, request: Request) -> None:
         await identify(request, self._services.keys)
 
-    async def create(self, request: Request, surface: Surface, wanted: VideoRequest) -> View:
+    async def create(self, request: Request, surface: Surface, wanted: VideoRequest, waiting: Waiting) -> View:
         caller = await identify(request, self._services.keys)
         way = self._mount.way(wanted, surface)
         order = Order(
@@ -102,10 +116,11 @@ class HubEngine:
             webhook_field=".".join(surface.callback_path),
             webhook_format="gateway",
             webhook_secret=owner_secret(self._services.secret_key, caller.name),
+            webhook_events=tuple(EVENT_OF[status] for status in self._mount.dialect.called_back),
             idempotency_key=idempotency_key(request),
             came_in=CameIn(self._mount, surface, wanted.model),
         )
-        submitted = await self._services.tasks.submit(order, wait_ms=None)
+        submitted = await self._services.tasks.submit(order, wait_ms=None, stored=waiting.stored)
         return await self._receipt(submitted.task, surface)
 
     async def get(self, request: Request, surface: Surface, public: str) -> View:
@@ -114,7 +129,9 @@ class HubEngine:
 
     async def cancel(self, request: Request, surface: Surface, public: str) -> View:
         caller = await identify(request, self._services.keys)
-        task = await self._find(caller, surface, public)
+        return await self._cancelled(await self._find(caller, surface, public), surface)
+
+    async def _cancelled(self, task: Task, surface: Surface) -> View:
         try:
             return await self._view(await self._services.tasks.cancel(task), surface)
         except Problem as problem:
@@ -135,9 +152,25 @@ class HubEngine:
         )
         return [view(task, surface, self._services.links) for task in found[: query.limit]], len(found) > query.limit
 
+    async def listed(self, request: Request, surface: Surface, query: ListQuery) -> tuple[int, Sequence[Json]]:
+        caller = await identify(request, self._services.keys)
+        assert surface.lists is not None  # a route that lists has its messages
+        total, tasks = await self._services.reads.listed(
+            caller.owner,
+            self._mount.name,
+            replace(query, ids=tuple(task_id(public, surface) for public in query.ids)),
+            since=self._services.clock() - surface.lists.shows_ms,
+        )
+        return total, [surface.write_task(view(task, surface, self._services.links)) for task in tasks]
+
     async def delete(self, request: Request, surface: Surface, public: str) -> View:
+        """The record is hidden from this API; the native one still shows it, and at the gateway nothing is deleted."""
         caller = await identify(request, self._services.keys)
         task = await self._find(caller, surface, public)
+        if surface.delete_cancels and not task.status.terminal:
+            return await self._cancelled(task, surface)
+        if surface.delete_cancels and task.status is Status.CANCELLED:
+            raise Problem("conflict", "the task is cancelled already, and its record cannot be deleted")
         now = self._services.clock()
         hidden = await self._services.database.write(
             step, "hide_task", id=task.id, owner=caller.owner, mount=self._mount.name, now=now
@@ -193,8 +226,14 @@ def _create(dialect: Dialect, surface: Surface, engine_of: EngineOf) -> Endpoint
         await engine.admit(request)
         form = surface.forms and is_form(request)
         body = await (read_form if form else read_json)(request, engine.body_limit)
-        view = await engine.create(request, surface, surface.read_create(body))
-        return json_answer(surface.write_receipt(view), headers=_poll_headers(dialect, view))
+        wanted = surface.read_create(body)
+        async with Waiting(request, engine.unanswered) as waiting:
+            try:
+                view = await engine.create(request, surface, wanted, waiting)
+                answer = json_answer(surface.write_receipt(view), headers=_poll_headers(dialect, view))
+            except Problem as problem:
+                answer = problem_answer(problem, dialect.write_error)
+        return waiting.answered_by(answer)
 
     return create
 
@@ -241,6 +280,17 @@ def _page(dialect: Dialect, surface: Surface, engine_of: EngineOf) -> Endpoint:
     return page
 
 
+def _list(dialect: Dialect, surface: Surface, engine_of: EngineOf) -> Endpoint:
+    async def list_tasks(request: Request) -> Response:
+        assert surface.lists is not None  # a route that lists has its messages
+        engine = engine_of(request)
+        await engine.admit(request)
+        query = surface.lists.read_query(request.query_params.multi_items())
+        return json_answer(surface.lists.write(*await engine.listed(request, surface, query)))
+
+    return list_tasks
+
+
 def _delete(dialect: Dialect, surface: Surface, engine_of: EngineOf) -> Endpoint:
     async def delete(request: Request) -> Response:
         assert surface.write_deleted is not None
@@ -277,6 +327,7 @@ _ENDPOINTS: Mapping[Operation, Callable[[Dialect, Surface, EngineOf], Endpoint]]
     "get": _get,
     "cancel": _cancel,
     "content": _content,
+    "list": _list,
     "page": _page,
     "delete": _delete,
     "models": _models,

@@ -8,7 +8,7 @@ GET /sandbox/log                 what the simulator saw (sandbox_log.py)
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -22,13 +22,15 @@ from service.dialects import DIALECTS
 from service.dialects.shape import Offer, PageQuery, Surface
 from service.egress import open_egress
 from service.guard import Guard
-from service.model import VideoRequest, View
+from service.model import ListQuery, VideoRequest, View
 from service.sandbox import ReplyLost, SandboxSettings, Scripted, Simulator
 from service.web.answers import exception_answers, json_answer
 from service.web.compat import gateway_routes
 from service.web.ranges import file_answer
 from service.web.requests import bearer
 from service.web.serving import NoAnswer, listen, serving, url_of
+from service.web.waiting import Waiting
+from service.wire import Json
 
 BODY_LIMIT = 64 * 2**20
 MEDIA_TYPES = {"video": "video/mp4", "last_frame": "image/png"}
@@ -41,6 +43,7 @@ class SandboxEngine:
     """A simulator behind a gateway's API."""
 
     body_limit = BODY_LIMIT
+    unanswered = None
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
@@ -48,15 +51,23 @@ class SandboxEngine:
     async def admit(self, request: Request) -> None:
         self._simulator.admit(bearer(request))
 
-    async def create(self, request: Request, surface: Surface, wanted: VideoRequest) -> View:
+    async def create(self, request: Request, surface: Surface, wanted: VideoRequest, waiting: Waiting) -> View:
         view = await self._simulator.create(surface, wanted)
-        if not await request.is_disconnected():
+        if not waiting.gone:
             self._simulator.note_answered(view.id)
         return view
 
     async def get(self, request: Request, surface: Surface, public: str) -> View:
         await self.admit(request)
         return self._simulator.get(surface, public)
+
+    async def listed(self, request: Request, surface: Surface, query: ListQuery) -> tuple[int, Sequence[Json]]:
+        await self.admit(request)
+        return self._simulator.listed(surface, query)
+
+    async def delete(self, request: Request, surface: Surface, public: str) -> View:
+        await self.admit(request)
+        return self._simulator.delete(surface, public)
 
     async def cancel(self, request: Request, surface: Surface, public: str) -> View:
         await self.admit(request)
@@ -74,10 +85,6 @@ class SandboxEngine:
         ids = [view.id for view in views]
         start = ids.index(query.after) + 1 if query.after in ids else 0
         return views[start : start + query.limit], len(views) > start + query.limit
-
-    async def delete(self, request: Request, surface: Surface, public: str) -> View:
-        await self.admit(request)
-        return self._simulator.delete(public)
 
     async def offers(self, request: Request) -> list[Offer]:
         await self.admit(request)

@@ -1,6 +1,6 @@
 """What the suites run over: every surface of every dialect, and requests, tasks and JSON for it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -51,6 +51,7 @@ MINIMAL: dict[str, Json] = {
     "cubicspaces-unified": {"model": "doubao-seedance-2.0", "prompt": "a cat"},
     "videos-videos": {"model": "seedance-2.0", "prompt": "a cat"},
     "seedance2-open": {"model": "seedance-2.0", "prompt": "a cat"},
+    "ark-official": {"model": "doubao-seedance-2-0-260128", "content": [{"type": "text", "text": "a cat"}]},
     "openai-openai": {"model": "sora-2", "prompt": "a cat"},
 }
 
@@ -116,12 +117,24 @@ def spoiled(draw: st.DrawFn, body: Json) -> Json:
     return copy
 
 
+IMAGE = Media(type="image", url="https://example.com/cat.png")
+ARK_MODES: tuple[tuple[Media, ...], ...] = (  # they exclude each other
+    (),
+    (IMAGE,),
+    (replace(IMAGE, role="first_frame"), replace(IMAGE, role="last_frame")),
+    (replace(IMAGE, role="reference_image"), Media(type="video", url="asset://clip", role="reference_video")),
+    (Media(type="video", url="https://example.com/cat.mp4"), Media(type="audio", url="https://example.com/cat.mp3")),
+)
+
+
 def _media(each: Spoken) -> st.SearchStrategy[tuple[Media, ...]]:
     image = "asset://image-1" if each.dialect.name == "worldrouter" else "https://example.com/cat.png"
     video = Media(type="video", url="https://example.com/cat.mp4")
     audio = Media(type="audio", url="https://example.com/cat.mp3")
     if "open" in str(each):  # seedance2 has no roles
         return st.lists(st.sampled_from([Media(type="image", url=image), video, audio]), max_size=5).map(tuple)
+    if each.dialect.name == "ark":
+        return st.sampled_from(ARK_MODES)
     roles = st.sampled_from(["first_frame", "last_frame", "reference_image"])
     images = st.builds(Media, type=st.just("image"), url=st.just(image), role=roles)
     odd = st.sampled_from([video, audio, Media(type="draft_task", extra={"draft_task": {"id": "cgt-1"}})])
@@ -140,12 +153,17 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "metadata": st.dictionaries(LETTERS, SAID_JSON | st.none(), max_size=3),
     **dict.fromkeys(("camera_fixed", "watermark", "generate_audio", "return_last_frame"), st.booleans()),
 }
+# What another gateway's word or model rules out.
+OWN_VALUES: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+    "ark": {"service_tier": st.just("default"), "camera_fixed": st.just(False)},
+}
 
 
 @st.composite
 def requests(draw: st.DrawFn, each: Spoken) -> VideoRequest:
     """Any request that the surface can express, with unknown parameters besides."""
-    values = {name: draw(VALUES[name]) for name in sorted(each.surface.accepts & VALUES.keys()) if draw(st.booleans())}
+    known = VALUES | OWN_VALUES.get(each.dialect.name, {})
+    values = {name: draw(known[name]) for name in sorted(each.surface.accepts & known.keys()) if draw(st.booleans())}
     extra = draw(st.dictionaries(LETTERS.map("x_{}".format), SAID_JSON, max_size=3))
     if each.surface.callback_path[0] == "metadata" and draw(st.booleans()):
         extra["metadata"] = {"x_inner": draw(SAID_JSON)}

@@ -157,11 +157,11 @@ def test_no_receipt_is_taken_for_an_error_answer(each: Spoken, status: Status) -
 @EVERY_SURFACE
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.RUNNING])
 def test_the_client_reads_the_receipt_that_the_server_wrote(each: Spoken, status: Status) -> None:
-    """worldrouter's has no status, so a running task is queued there until somebody asks."""
+    """worldrouter's and ark's have no status, so a running task is queued there until somebody asks."""
     task = view(each, status)
     read = each.surface.read_receipt(wired(each.surface.write_receipt(task)))
     assert read.gateway_task_id == task.id
-    assert read.status is (Status.QUEUED if each.dialect.name == "worldrouter" else status)
+    assert read.status is (Status.QUEUED if each.dialect.name in ("worldrouter", "ark") else status)
 
 
 @EVERY_SURFACE
@@ -185,3 +185,9 @@ def test_the_client_reads_the_cancel_answer_that_the_server_wrote(each: Spoken) 
 def test_a_surface_can_cancel_exactly_when_it_has_a_route_for_it(each: Spoken) -> None:
     halves = {each.surface.write_cancelled is not None, each.surface.read_cancelled is not None}
     assert halves == {each.surface.route("cancel") is not None}
+
+
+@EVERY_SURFACE
+def test_a_surface_can_delete_exactly_when_it_has_a_route_for_it(each: Spoken) -> None:
+    assert (each.surface.write_deleted is not None) == (each.surface.route("delete") is not None)
+    assert each.surface.route("delete") or not each.surface.delete_cancels

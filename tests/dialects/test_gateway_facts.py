@@ -21,6 +21,7 @@ ROUTES = {
     "cubicspaces-official": [f"POST {ARK}", f"GET {ARK}/{{id}}"],
     "cubicspaces-unified": [f"POST {UNIFIED}", f"GET {UNIFIED}/{{id}}"],
     "videos-videos": ["POST /v1/videos", "GET /v1/videos/{id}", CONTENT, f"POST {UNIFIED}", f"GET {UNIFIED}/{{id}}"],
+    "ark-official": [f"POST {ARK}", f"GET {ARK}/{{id}}", f"GET {ARK}", f"DELETE {ARK}/{{id}}"],
     "seedance2-open": [
         f"POST {INK}",
         f"GET {INK}/{{id}}",
@@ -69,6 +70,15 @@ FACTS: dict[str, tuple[str | None, str, bool, bool, int, bool]] = {
         1_000,
         False,
     ),
+    "ark": (
+        "https://ark.cn-beijing.volces.com",
+        "doubao-seedance-2-0-260128 doubao-seedance-2-0-fast-260128 doubao-seedance-2-0-mini-260615 "
+        "doubao-seedance-2-5-260628 dreamina-seedance-2-0-260128",
+        True,
+        True,
+        1_000,
+        False,
+    ),
     "openai": (None, "sora-2 sora-2-pro", False, False, 1_000, True),
 }
 
@@ -96,6 +106,7 @@ def test_f1_a_dialect_knows_the_facts_of_its_gateway(name: str) -> None:
         ("cubicspaces-unified", "video_"),
         ("videos-videos", "task_"),
         ("seedance2-open", "req_"),
+        ("ark-official", "cgt-"),
     ],
 )
 def test_f1_ids_start_as_those_of_the_gateway_do(name: str, prefix: str) -> None:
@@ -291,3 +302,49 @@ def test_f1_a_wish_for_a_callback_is_read_where_none_is_documented(name: str) ->
     each = BY_NAME[name]
     assert not each.dialect.calls_back
     assert each.surface.callback_path[-1] == "callback_url"
+
+
+# --- the official Ark API: gateways.md section 2
+
+OFFICIAL_ARK = BY_NAME["ark-official"]
+
+
+def test_ark_answers_a_create_with_the_id_and_the_identifier_of_the_caller() -> None:
+    """Section 2 "create": "(+ safety_identifier echo) nothing else; no status"."""
+    request = OFFICIAL_ARK.surface.read_create(
+        {"model": "ep-1", "content": [{"type": "text", "text": "a cat"}], "safety_identifier": "me"}
+    )
+    write = OFFICIAL_ARK.surface.write_receipt
+    assert write(view(OFFICIAL_ARK, Status.QUEUED, request=request)) == {"id": "cgt-abc", "safety_identifier": "me"}
+    assert write(view(OFFICIAL_ARK, Status.QUEUED)) == {"id": "cgt-abc"}
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_ark_has_an_error_object_or_null(status: Status) -> None:
+    """Section 2 "task object": "error (null or {code,message})"."""
+    error = OFFICIAL_ARK.surface.write_task(view(OFFICIAL_ARK, status))["error"]
+    assert error == ({"code": "oops", "message": "it went wrong"} if status is Status.FAILED else None)
+
+
+def test_ark_shows_a_duration_or_frames_and_not_both() -> None:
+    """Section 2 "task object": "duration XOR frames"."""
+    body = {"model": "ep-1", "content": [{"type": "text", "text": "a cat"}], "frames": 121, "duration": 5}
+    task = OFFICIAL_ARK.surface.write_task(
+        view(OFFICIAL_ARK, Status.RUNNING, request=OFFICIAL_ARK.surface.read_create(body))
+    )
+    assert (task["frames"], "duration" in task) == (121, False)
+
+
+def test_ark_shows_the_tier_and_the_expiry_that_a_task_has_by_default() -> None:
+    task = OFFICIAL_ARK.surface.write_task(view(OFFICIAL_ARK, Status.QUEUED))
+    assert (task["service_tier"], task["execution_expires_after"]) == ("default", 172_800)
+
+
+def test_ark_calls_back_about_every_status_but_cancelled() -> None:
+    """Section 2 "callback_url contract": "`cancelled` is NOT listed"."""
+    assert set(Status) - set(DIALECTS["ark"].called_back) == {Status.CANCELLED}
+
+
+def test_ark_takes_models_and_endpoints_that_it_does_not_list() -> None:
+    """Section 2 "model": "model id or ep-…"."""
+    assert [name for name, dialect in DIALECTS.items() if dialect.open_models] == ["ark"]

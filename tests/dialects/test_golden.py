@@ -32,6 +32,7 @@ class Answer:
 
 
 RIVER = "https://pub-your-bucket.r2.dev/open-api-results/req_1234567890.mp4"
+CGT = "cgt-20260401123456-abcde"
 TOS = "https://ark-acg-...volces.com/xxx.mp4?X-Tos-..."
 
 ANSWERS = [
@@ -198,6 +199,64 @@ ANSWERS = [
         message="cancelled",
         reads={"status": Status.CANCELLED, "word": "cancelled", "gateway_task_id": "req_1234567890"},
     ),
+    Answer(
+        gateway="ark",
+        name="create",
+        request="create-text",
+        message="receipt",
+        reads={"status": Status.QUEUED, "gateway_task_id": CGT},
+    ),
+    Answer(
+        gateway="ark",
+        name="get-running",
+        request="create-text",
+        reads={
+            "status": Status.RUNNING,
+            "word": "running",
+            "gateway_task_id": CGT,
+            "details": {"service_tier": "default", "execution_expires_after": 172800},
+        },
+    ),
+    Answer(
+        gateway="ark",
+        name="get-succeeded",
+        request="create-text",
+        reads={
+            "status": Status.SUCCEEDED,
+            "word": "succeeded",
+            "gateway_task_id": CGT,
+            "video_url": "https://ark-content.example.com/video.mp4?X-Tos-Expires=86400",
+            "last_frame_url": "https://ark-content.example.com/last.png?X-Tos-Expires=86400",
+            "usage": {"completion_tokens": 108900, "total_tokens": 108900, "tool_usage": {"web_search": 0}},
+            "details": {
+                "duration": 5,
+                "resolution": "720p",
+                "ratio": "16:9",
+                "seed": 58944,
+                "framespersecond": 24,
+                "generate_audio": True,
+                "draft": False,
+                "priority": 0,
+                "service_tier": "default",
+                "execution_expires_after": 172800,
+            },
+        },
+    ),
+    Answer(
+        gateway="ark",
+        name="get-failed",
+        request="create-text",
+        reads={
+            "status": Status.FAILED,
+            "word": "failed",
+            "gateway_task_id": CGT,
+            "error": (
+                "OutputVideoSensitiveContentDetected",
+                "The request failed because the output video may contain sensitive information.",
+            ),
+            "details": {"service_tier": "default", "execution_expires_after": 172800},
+        },
+    ),
 ]
 
 
@@ -311,7 +370,7 @@ def test_our_client_writes_exactly_the_documented_create_request(request_: Golde
 @pytest.mark.parametrize("request_", CREATES, ids=str)
 def test_a_documented_create_request_goes_to_a_route_of_its_dialect(request_: Golden) -> None:
     each = surface_of(request_)
-    assert request_.json["model"] in each.dialect.models
+    assert request_.json["model"] in each.dialect.models or each.dialect.open_models
 
 
 @pytest.mark.parametrize("request_", CREATES, ids=str)

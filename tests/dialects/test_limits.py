@@ -1,4 +1,4 @@
-"""gateways.md F2 to F6: what each gateway's create request may say, field by field, row by row.
+"""gateways.md F2 to F6 and section 2: what each gateway's create request may say, field by field, row by row.
 
 A row of a table is one parameter here: what is allowed is read into the canonical field, what is not is refused by
 name.
@@ -17,6 +17,7 @@ BY_NAME = {str(each): each for each in SPOKEN}
 WORLDROUTER, EASYROUTER = BY_NAME["worldrouter-official"], BY_NAME["easyrouter-unified"]
 OFFICIAL, UNIFIED = BY_NAME["cubicspaces-official"], BY_NAME["cubicspaces-unified"]
 VIDEOS, SEEDANCE2 = BY_NAME["videos-videos"], BY_NAME["seedance2-open"]
+ARK = BY_NAME["ark-official"]
 
 PNG = "https://example.com/cat.png"
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
@@ -29,6 +30,29 @@ def image(url: str = PNG, **more: Any) -> Json:
 
 def inner(**parameters: Any) -> Json:
     return {"metadata": parameters}
+
+
+def of(kind: str, url: str = "https://x/y", **more: Any) -> Json:
+    """A video or audio item of Ark's."""
+    return {"type": f"{kind}_url", f"{kind}_url": {"url": url}, "role": f"reference_{kind}"} | more
+
+
+def content(*items: Json) -> Json:
+    return {"content": [TEXT, *items]}
+
+
+REFERENCE = image(role="reference_image")
+DRAFT: Json = {"type": "draft_task", "draft_task": {"id": "cgt-1"}}
+FLASH, ONE_FIVE, ONE, TWO_FIVE, ENDPOINT = (
+    {"model": model}
+    for model in (
+        "doubao-seedance-2-0-fast-260128",
+        "doubao-seedance-1-5-pro-251215",
+        "doubao-seedance-1-0-pro-250528",
+        "doubao-seedance-2-5-260628",
+        "ep-20260401123456-abcde",
+    )
+)
 
 
 # (row, surface, what is said besides the smallest request, canonical field, its value)
@@ -207,6 +231,68 @@ TAKEN: list[tuple[str, Spoken, Json, str, Any]] = [
             Media(type="image", url="https://x.mp4/y"),
         ),
     ),
+    ("ark model, an endpoint", ARK, ENDPOINT, "model", "ep-20260401123456-abcde"),
+    ("ark callback_url", ARK, {"callback_url": "https://caller/"}, "webhook_url", "https://caller/"),
+    ("ark return_last_frame", ARK, {"return_last_frame": True}, "return_last_frame", True),
+    ("ark service_tier", ARK, {"service_tier": "default"}, "service_tier", "default"),
+    ("ark service_tier of 1.5-pro", ARK, ONE_FIVE | {"service_tier": "flex"}, "service_tier", "flex"),
+    ("ark expiry, shortest", ARK, {"execution_expires_after": 3_600}, "execution_expires_after", 3_600),
+    ("ark expiry, longest", ARK, {"execution_expires_after": 259_200}, "execution_expires_after", 259_200),
+    ("ark priority", ARK, {"priority": 9}, "extra", {"priority": 9}),
+    ("ark generate_audio", ARK, {"generate_audio": False}, "generate_audio", False),
+    ("ark draft of 1.5-pro", ARK, ONE_FIVE | {"draft": True}, "extra", {"draft": True}),
+    ("ark tools", ARK, {"tools": [{"type": "web_search"}]}, "extra", {"tools": [{"type": "web_search"}]}),
+    ("ark safety_identifier", ARK, {"safety_identifier": "x" * 64}, "extra", {"safety_identifier": "x" * 64}),
+    *(("ark resolution", ARK, {"resolution": one}, "resolution", one) for one in ("480p", "720p", "1080p", "4k")),
+    *(
+        ("ark ratio", ARK, {"ratio": one}, "ratio", one)
+        for one in ("16:9", "4:3", "1:1", "3:4", "9:16", "21:9", "adaptive")
+    ),
+    *(("ark duration of 2.0", ARK, {"duration": one}, "duration", one) for one in (4, 15, -1)),
+    *(("ark duration of 1.5-pro", ARK, ONE_FIVE | {"duration": one}, "duration", one) for one in (4, 12, -1)),
+    *(("ark duration of 1.0", ARK, ONE | {"duration": one}, "duration", one) for one in (2, 12)),
+    *(("ark duration of 2.5", ARK, TWO_FIVE | {"duration": one}, "duration", one) for one in (4, 30)),
+    ("ark duration of an endpoint", ARK, ENDPOINT | {"duration": 60}, "duration", 60),
+    *(("ark frames of 1.0", ARK, ONE | {"frames": one}, "extra", {"frames": one}) for one in (29, 121, 289)),
+    ("ark frames win over a duration", ARK, ONE | {"frames": 29, "duration": 5}, "duration", 5),
+    *(("ark seed", ARK, {"seed": one}, "seed", one) for one in (-1, 2**32 - 1)),
+    ("ark camera_fixed of 1.0", ARK, ONE | {"camera_fixed": True}, "camera_fixed", True),
+    ("ark camera_fixed, not wished for", ARK, {"camera_fixed": False}, "camera_fixed", False),
+    ("ark watermark", ARK, {"watermark": True}, "watermark", True),
+    ("ark output_format", ARK, {"output_format": "mp4"}, "extra", {"output_format": "mp4"}),
+    ("ark first frame, no role", ARK, content(image()), "media", (Media(type="image", url=PNG),)),
+    (
+        "ark a data URI",
+        ARK,
+        content(image(PIXEL, role="first_frame")),
+        "media",
+        (Media(type="image", url=PIXEL, role="first_frame"),),
+    ),
+    (
+        "ark first and last frame, the first without a role",
+        ARK,
+        content(image(), image("asset://a", role="last_frame")),
+        "media",
+        (Media(type="image", url=PNG), Media(type="image", url="asset://a", role="last_frame")),
+    ),
+    (
+        "ark nine references, three videos, three audios",
+        ARK,
+        content(*[REFERENCE] * 9, *[of("video")] * 3, *[of("audio")] * 3),
+        "media",
+        (
+            *(Media(type="image", url=PNG, role="reference_image"),) * 9,
+            *(Media(type="video", url="https://x/y", role="reference_video"),) * 3,
+            *(Media(type="audio", url="https://x/y", role="reference_audio"),) * 3,
+        ),
+    ),
+    (
+        "ark a draft of 1.5-pro",
+        ARK,
+        ONE_FIVE | {"content": [DRAFT]},
+        "media",
+        (Media(type="draft_task", extra={"draft_task": {"id": "cgt-1"}}),),
+    ),
 ]
 
 # (row, surface, what is said besides the smallest request, the field that is named, words of the message)
@@ -316,6 +402,69 @@ REFUSED: list[tuple[str, Spoken, Json, str, str]] = [
     ("F6 mediaUrls", SEEDANCE2, {"mediaUrls": [PNG, PIXEL]}, "mediaUrls[1]", "must be a public https URL"),
     ("F6 mediaUrls", SEEDANCE2, {"mediaUrls": ["http://example.com/a.png"]}, "mediaUrls[0]", "public https"),
     ("F6 mediaUrls", SEEDANCE2, {"mediaUrls": [5]}, "mediaUrls[0]", "must be a URL"),
+    ("ark service_tier", ARK, {"service_tier": "auto"}, "service_tier", "default, flex"),
+    ("ark service_tier of 2.0", ARK, {"service_tier": "flex"}, "service_tier", "one of default"),
+    *(
+        ("ark expiry", ARK, {"execution_expires_after": value}, "execution_expires_after", "from 3600 to 259200")
+        for value in (3_599, 259_201)
+    ),
+    *(("ark priority", ARK, {"priority": value}, "priority", "from 0 to 9") for value in (-1, 10)),
+    ("ark priority of 1.0", ARK, ONE | {"priority": 1}, "priority", "is not supported by"),
+    ("ark draft of 2.0", ARK, {"draft": True}, "draft", "is not supported by"),
+    ("ark draft_task of 2.0", ARK, content(DRAFT), "media", "cannot be a draft_task"),
+    ("ark tools", ARK, {"tools": {}}, "tools", "must be an array"),
+    ("ark tools", ARK, {"tools": [{"type": "python"}]}, "tools[0].type", "must be web_search"),
+    ("ark tools of 1.5-pro", ARK, ONE_FIVE | {"tools": [{"type": "web_search"}]}, "tools", "is not supported by"),
+    ("ark safety_identifier", ARK, {"safety_identifier": "x" * 65}, "safety_identifier", "at most 64"),
+    ("ark resolution", ARK, {"resolution": "2k"}, "resolution", "480p, 720p, 1080p, 4k"),
+    *(
+        ("ark resolution of fast", ARK, FLASH | {"resolution": value}, "resolution", "one of 480p, 720p")
+        for value in ("1080p", "4k")
+    ),
+    ("ark 4k of 1.5-pro", ARK, ONE_FIVE | {"resolution": "4k"}, "resolution", "480p, 720p, 1080p"),
+    ("ark ratio", ARK, {"ratio": "3:2"}, "ratio", "16:9, 4:3, 1:1, 3:4, 9:16, 21:9, adaptive"),
+    *(("ark duration of 2.0", ARK, {"duration": value}, "duration", "4 to 15 seconds, or -1") for value in (3, 16, 0)),
+    ("ark duration of 1.5-pro", ARK, ONE_FIVE | {"duration": 13}, "duration", "4 to 12 seconds, or -1"),
+    *(("ark duration of 1.0", ARK, ONE | {"duration": value}, "duration", "2 to 12 seconds") for value in (1, -1)),
+    ("ark frames of 2.0", ARK, {"frames": 29}, "frames", "is not supported by"),
+    *(("ark frames", ARK, ONE | {"frames": value}, "frames", "289") for value in (25, 28, 30, 293)),
+    *(("ark seed", ARK, {"seed": value}, "seed", "from -1 to 4294967295") for value in (-2, 2**32)),
+    ("ark camera_fixed of 2.0", ARK, {"camera_fixed": True}, "camera_fixed", "is not supported by"),
+    (
+        "ark camera_fixed with references",
+        ARK,
+        ENDPOINT | {"camera_fixed": True} | content(REFERENCE),
+        "camera_fixed",
+        "reference images",
+    ),
+    ("ark generate_audio of 1.0", ARK, ONE | {"generate_audio": True}, "generate_audio", "is not supported by"),
+    ("ark content", ARK, {"content": []}, "content", "content is required"),
+    ("ark image role", ARK, content(image(role="hero")), "content[1].role", "first_frame, last_frame, reference"),
+    ("ark video role", ARK, content(of("video", role="first_frame")), "content[1].role", "reference_video"),
+    ("ark audio role", ARK, content(of("audio", role="hero")), "content[1].role", "reference_audio"),
+    ("ark image url", ARK, content(image("iVBORw0KGgo=")), "content[1].image_url.url", "data:image"),
+    ("ark no base64 video", ARK, content(of("video", "data:video/mp4;base64,A")), "content[1].video_url.url", "public"),
+    ("ark video of 1.5-pro", ARK, ONE_FIVE | content(of("video")), "media", "can be images only"),
+    *(
+        ("ark modes exclude each other", ARK, content(frame, other), "content[].role", "cannot be mixed with")
+        for frame in (image(), image(role="first_frame"), image(role="last_frame"))
+        for other in (REFERENCE, of("video"), of("audio"))
+    ),
+    ("ark two images without roles", ARK, content(image(), image()), "content[].role", "is required for each"),
+    ("ark two last frames", ARK, content(*[image(role="last_frame")] * 2), "content[].role", "one last_frame"),
+    ("ark a last frame alone", ARK, content(image(role="last_frame")), "content[].role", "needs an image"),
+    ("ark ten references", ARK, content(*[REFERENCE] * 10), "content", "at most 9 references of type image"),
+    *(
+        (
+            "ark four of a kind",
+            ARK,
+            content(REFERENCE, *[of(kind)] * 4),
+            "content",
+            f"at most 3 references of type {kind}",
+        )
+        for kind in ("video", "audio")
+    ),
+    ("ark audio alone", ARK, content(of("audio")), "content", "audio alone is not allowed"),
 ]
 
 
@@ -354,6 +503,7 @@ def test_f2_the_model_of_the_asset_flow_is_rejected() -> None:
         (UNIFIED, "return_last_frame service_tier execution_expires_after asset_group_id metadata"),
         (VIDEOS, "asset_group_id metadata"),
         (SEEDANCE2, "seed camera_fixed watermark generate_audio return_last_frame service_tier asset_group_id"),
+        (ARK, "asset_group_id metadata"),
     ],
     ids=str,
 )

@@ -365,3 +365,53 @@ def test_the_usual_words_of_the_field_are_known_behind_http_200(word, code):
     problem = DIALECTS["videos"].read_error(200, {"error": {"message": "no", "type": "x", "code": word}})
     assert problem is not None
     assert problem.code == code
+
+
+@pytest.mark.parametrize(
+    ("problem", "status", "word"),
+    [
+        (Problem("invalid_request", "content is required", field="content"), 400, "MissingParameter"),
+        (Problem("invalid_request", "ratio: no", field="ratio"), 400, "InvalidParameter"),
+        (Problem("unauthorized", "no"), 401, "AuthenticationError"),
+        (Problem("insufficient_credit", "no"), 403, "AccountOverdueError"),
+        (Problem("forbidden", "no"), 403, "AccessDenied"),
+        (Problem("unsupported_model", "no", field="model"), 404, "InvalidEndpointOrModel.NotFound"),
+        (Problem("not_cancellable", "it runs"), 409, "InvalidAction.RunningTaskDeletion"),
+        (Problem("too_many_pending", "no"), 429, "QuotaExceeded"),
+        (Problem("invalid_request", "no", gateway_code="SensitiveContentDetected"), 400, "SensitiveContentDetected"),
+    ],
+    ids=lambda value: value.code if isinstance(value, Problem) else str(value),
+)
+def test_ark_answers_with_its_documented_statuses_and_words(problem: Problem, status: int, word: str) -> None:
+    """gateways.md section 2 "error body": {code, message, param, type}."""
+    written, body = DIALECTS["ark"].write_error(problem)
+    assert (written, body["error"]["code"], body["error"]["param"]) == (status, word, problem.field or "")
+    assert body["error"].keys() == {"code", "message", "param", "type"}
+
+
+@pytest.mark.parametrize(
+    ("status", "word", "code"),
+    [
+        (400, "MissingParameter", "invalid_request"),
+        (400, "InvalidParameter.TaskTypeConstraint", "invalid_request"),
+        (400, "InputImageSensitiveContentDetected.PrivacyInformation", "invalid_request"),
+        (401, "AuthenticationError", "unauthorized"),
+        (403, "AccountOverdueError", "insufficient_credit"),
+        (403, "AccessDenied", "forbidden"),
+        (403, "ModelNotOpen", "forbidden"),
+        (404, "InvalidEndpointOrModel.NotFound", "unsupported_model"),
+        (404, "InvalidEndpoint.NotFound", "unsupported_model"),
+        (409, "InvalidAction.RunningTaskDeletion", "not_cancellable"),
+        (429, "RateLimitExceeded.EndpointRPMExceeded", "rate_limited"),
+        (429, "ModelAccountRpmRateLimitExceeded", "rate_limited"),
+        (429, "QuotaExceeded", "too_many_pending"),
+        (429, "ServerOverloaded", "rate_limited"),
+        (500, "InternalServiceError", "gateway_error"),
+    ],
+)
+def test_the_codes_of_ark_are_told_apart(status: int, word: str, code: str) -> None:
+    """gateways.md section 2 "error body", "Codes seen"."""
+    body = {"error": {"code": word, "message": "no. Request id: 021", "param": "", "type": "x"}}
+    problem = DIALECTS["ark"].read_error(status, body)
+    assert problem is not None
+    assert (problem.code, problem.gateway_code) == (code, word)

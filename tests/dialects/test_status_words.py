@@ -25,6 +25,7 @@ WRITTEN = {
     "cubicspaces-unified": "queued queued in_progress completed failed failed failed",
     "videos-videos": "SUBMITTED QUEUED IN_PROGRESS SUCCESS FAILURE FAILURE FAILURE",
     "seedance2-open": "queued queued processing succeeded failed cancelled failed",
+    "ark-official": "queued queued running succeeded failed cancelled expired",
     "openai-openai": "queued queued in_progress completed failed failed failed",
 }
 
@@ -142,4 +143,4 @@ def test_f0_progress_is_guessed_from_the_status_when_there_is_none(status: Statu
 
 
 def test_the_registry_names_each_dialect_by_its_name() -> None:
-    assert list(DIALECTS) == ["worldrouter", "easyrouter", "cubicspaces", "videos", "seedance2", "openai"]
+    assert list(DIALECTS) == ["worldrouter", "easyrouter", "cubicspaces", "videos", "seedance2", "ark", "openai"]

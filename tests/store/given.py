@@ -179,6 +179,7 @@ def a_look(task: Task, **changes: Any) -> dict[str, Any]:
         "result": "{}",
         "unknown_word": None,
         "misses": 0,
+        "alone": 0,
         "started_at": NOW,
         "now": NOW + 1_000,
         "next_at": NOW + 10 * MINUTE,

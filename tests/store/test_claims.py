@@ -7,11 +7,12 @@ import pytest
 
 from service.model import Submission, Task
 from service.store.statements import Database
-from service.store.store import Dispatch, Reads, claim_deliveries, claim_tasks
+from service.store.store import Dispatch, Reads, claim_deliveries, claim_tasks, step
 from tests.store.given import (
     LEASE,
     MINUTE,
     NOW,
+    a_look,
     accepted_task,
     an_outcome,
     current,
@@ -26,13 +27,16 @@ from tests.store.given import (
 )
 
 ASK, SEND = "claim_tasks_to_ask", "claim_tasks_to_send"
+LIST, ALONE = "claim_tasks_to_list", "claim_tasks_to_ask_alone"
 UNTIL = NOW + 10 * MINUTE
-KINDS = [(ASK, accepted_task), (SEND, unsent_task)]
+KINDS = [(ASK, accepted_task), (SEND, unsent_task), (LIST, accepted_task)]
+SPOKEN = {"dialect": "videos", "surface": "videos"}  # by the tasks of given.py
 
 
 async def claim(database: Database, statement: str = ASK, **changes: Any) -> list[Task]:
     params = {"gateway": "north", "now": NOW, "until": UNTIL, "lease": fresh_id("lease"), "limit": 100} | changes
-    return await database.write(claim_tasks, statement, **params)
+    spoken = SPOKEN if statement in (LIST, ALONE) else {}
+    return await database.write(claim_tasks, statement, **spoken | params)
 
 
 async def claim_all(database: Database, statement: str) -> list[str]:
@@ -105,6 +109,29 @@ async def test_an_unsent_task_is_sent_and_not_asked_about(database: Database) ->
 async def test_a_doubted_task_is_looked_at_when_its_time_is_up(database: Database) -> None:
     task = await doubted_task(database)
     assert ids(await claim(database, now=task.deadline_at)) == [task.id]
+
+
+async def test_what_a_list_can_be_asked_about_and_the_rest_are_claimed_apart(database: Database) -> None:
+    listed, missed, other, lost = [
+        await accepted_task(database),
+        await accepted_task(database),
+        await accepted_task(database, surface="another"),
+        await stored_task(database, next_at=NOW),
+    ]
+    [claimed] = await claim(database, ASK, limit=1)
+    await database.write(step, "note_look", **a_look(claimed, next_at=NOW))
+    [claimed] = [task for task in await claim(database, ASK) if task.id == missed.id]
+    await database.write(step, "note_look", **a_look(claimed, next_at=NOW, alone=1))
+    await database.write(sql, "UPDATE tasks SET next_at = :now, lease = NULL", now=NOW)
+    assert ids(await claim(database, LIST)) == [listed.id]
+    assert sorted(ids(await claim(database, ALONE))) == sorted([missed.id, other.id, lost.id])
+
+
+@pytest.mark.parametrize("statement", [ASK, LIST, ALONE])
+async def test_a_task_whose_result_is_being_archived_is_not_asked_about(database: Database, statement: str) -> None:
+    task = await accepted_task(database)
+    await database.write(step, "await_archive", id=task.id, result="{}", now=NOW)
+    assert await claim(database, statement) == []
 
 
 async def test_a_task_that_is_over_is_not_claimed(database: Database) -> None:

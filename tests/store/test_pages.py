@@ -129,7 +129,11 @@ def test_every_statement_that_knows_owners_is_tried_here() -> None:
     scoped = {name for name in statements() if "CAST(:owner AS TEXT) IS NULL" in sql_of(run(name))}
     ones = {"task_of_owner", "event", "subscription", "delivery"}
     of_mounts = {"task_of_mount", "mount_page", "mount_page_oldest_first", "hide_task"}  # test_mounts.py
-    assert scoped == ones | {f"{kind}_page" for kind in KINDS} | {"delete_subscription", "usage_totals"} | of_mounts
+    lists = {"listed_tasks", "listed_tasks_by_id"}  # test_lists.py
+    assert (
+        scoped
+        == ones | {f"{kind}_page" for kind in KINDS} | {"delete_subscription", "usage_totals"} | of_mounts | lists
+    )
 
 
 def test_no_statement_compares_by_like_which_folds_case_on_sqlite_only() -> None:

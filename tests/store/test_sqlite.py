@@ -37,6 +37,13 @@ async def test_a_page_of_one_owner_is_read_through_the_owners_index(database: Da
     assert f"USING INDEX {table}_of_owner (owner=?" in plan["detail"]
 
 
+async def test_a_list_of_one_owner_is_read_through_the_owners_index(database: Database) -> None:
+    text = _narrowed("listed_tasks", frozenset({"owner", "service_tier"}))
+    params = {"owner": "ann", "mount": "ark", "service_tier": "default", "since": 0, "first": "task_0"}
+    plan = await database.write(sql, f"EXPLAIN QUERY PLAN {text}", **params, limit=1, offset=0)
+    assert any("USING INDEX tasks_of_owner (owner=? AND id>?" in row["detail"] for row in plan)
+
+
 async def test_pending_tasks_of_an_owner_are_counted_by_an_index_of_their_own(database: Database) -> None:
     text = statements()["count_pending"]
     plan = await database.write(sql, f"EXPLAIN QUERY PLAN {text}", owner="ann", most=3)

@@ -1,10 +1,10 @@
 -- name: insert_task
 INSERT INTO tasks (
-    id, owner, gateway, dialect, surface, model, request, when_full, status, submission, result,
+    id, owner, gateway, dialect, surface, model, service_tier, request, when_full, status, submission, result,
     created_at, updated_at, deadline_at, misses, callbacks, next_at, lease,
     mount, caller_dialect, caller_surface, caller_model
 ) VALUES (
-    :id, :owner, :gateway, :dialect, :surface, :model, :request, :when_full, 'queued', 'sending', '{}',
+    :id, :owner, :gateway, :dialect, :surface, :model, :service_tier, :request, :when_full, 'queued', 'sending', '{}',
     :now, :now, :deadline_at, 0, 0, :next_at, :lease,
     :mount, :caller_dialect, :caller_surface, :caller_model
 );
@@ -28,6 +28,32 @@ UPDATE idempotency_keys SET answer = :answer WHERE task_id = :task_id AND answer
 
 -- name: prune_idempotency_keys
 DELETE FROM idempotency_keys WHERE created_at < :before;
+
+-- name: insert_unanswered
+INSERT INTO unanswered_creates (task_id, owner, fingerprint, created_at)
+VALUES (:task_id, :owner, :fingerprint, :now);
+
+-- name: take_unanswered
+-- The oldest of the same creates whose callers went away; its new caller waits now, and nobody else takes it.
+UPDATE unanswered_creates SET gone_at = NULL
+WHERE gone_at IS NOT NULL AND task_id = (
+    SELECT task_id FROM unanswered_creates
+    WHERE owner = :owner AND fingerprint = :fingerprint AND gone_at IS NOT NULL AND gone_at >= :since
+    ORDER BY task_id LIMIT 1
+)
+RETURNING task_id;
+
+-- name: note_gone
+UPDATE unanswered_creates SET gone_at = :now WHERE task_id = :task_id;
+
+-- name: note_all_gone
+UPDATE unanswered_creates SET gone_at = :now WHERE gone_at IS NULL;
+
+-- name: forget_unanswered
+DELETE FROM unanswered_creates WHERE task_id = :task_id;
+
+-- name: prune_unanswered
+DELETE FROM unanswered_creates WHERE created_at < :before;
 
 -- name: task
 -- Read to be changed in the same transaction.
@@ -74,6 +100,49 @@ UPDATE tasks SET deleted_at = :now
 WHERE id = :id AND (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
   AND COALESCE(mount, gateway) = :mount AND deleted_at IS NULL AND next_at IS NULL
 RETURNING *;
+
+-- name: listed_tasks
+-- As the callers of one compatible API list them, by the model's name that is theirs. Ids sort by time: `first` lets the
+-- index leave out what is too old. Only ids are counted and ordered, for the rows are long.
+WITH seen AS (
+    SELECT id, owner, created_at, status, service_tier, COALESCE(caller_model, model) AS called FROM tasks
+    WHERE COALESCE(mount, gateway) = :mount AND deleted_at IS NULL
+),
+found AS (
+    SELECT id FROM seen
+    WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
+      AND id >= :first AND created_at >= :since
+      AND (status = :status OR CAST(:status AS TEXT) IS NULL)
+      AND (called = :model OR CAST(:model AS TEXT) IS NULL)
+      AND (service_tier = :service_tier OR CAST(:service_tier AS TEXT) IS NULL)
+)
+SELECT tasks.*, (SELECT COUNT(*) FROM found) AS total FROM tasks
+WHERE id IN (SELECT id FROM found ORDER BY id DESC LIMIT :limit OFFSET :offset)
+ORDER BY id DESC;
+
+-- name: listed_tasks_by_id
+-- The same of these ids, which are all of one length and stand one after the other in a text.
+WITH RECURSIVE asked (start, task_id) AS (
+    SELECT 1, SUBSTR(CAST(:ids AS TEXT), 1, 31)
+    UNION ALL
+    SELECT start + 31, SUBSTR(CAST(:ids AS TEXT), start + 31, 31) FROM asked
+    WHERE start + 31 <= LENGTH(CAST(:ids AS TEXT))
+),
+seen AS (
+    SELECT id, owner, created_at, status, service_tier, COALESCE(caller_model, model) AS called FROM tasks
+    WHERE COALESCE(mount, gateway) = :mount AND deleted_at IS NULL
+),
+found AS (
+    SELECT id FROM asked JOIN seen ON id = task_id
+    WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
+      AND id >= :first AND created_at >= :since
+      AND (status = :status OR CAST(:status AS TEXT) IS NULL)
+      AND (called = :model OR CAST(:model AS TEXT) IS NULL)
+      AND (service_tier = :service_tier OR CAST(:service_tier AS TEXT) IS NULL)
+)
+SELECT tasks.*, (SELECT COUNT(*) FROM found) AS total FROM tasks
+WHERE id IN (SELECT id FROM found ORDER BY id DESC LIMIT :limit OFFSET :offset)
+ORDER BY id DESC;
 
 -- name: accept_task
 -- The gateway's id is worth keeping whatever happened meanwhile: a lease that ran out, a callback that came first, a
@@ -156,6 +225,32 @@ UPDATE tasks SET next_at = :until, lease = :lease
 WHERE id IN (SELECT id FROM due)
 RETURNING *;
 
+-- name: claim_tasks_to_list
+-- Of a surface with a list: those that one question can ask about together.
+WITH due AS MATERIALIZED (
+    SELECT id FROM tasks
+    WHERE gateway = :gateway AND submission <> 'unsent' AND errand = 'ask' AND next_at IS NOT NULL AND next_at <= :now
+      AND submission = 'accepted' AND alone = 0 AND dialect = :dialect AND surface = :surface
+    ORDER BY next_at LIMIT :limit
+    /* skip locked */
+)
+UPDATE tasks SET next_at = :until, lease = :lease
+WHERE id IN (SELECT id FROM due)
+RETURNING *;
+
+-- name: claim_tasks_to_ask_alone
+-- The others of such a gateway.
+WITH due AS MATERIALIZED (
+    SELECT id FROM tasks
+    WHERE gateway = :gateway AND submission <> 'unsent' AND errand = 'ask' AND next_at IS NOT NULL AND next_at <= :now
+      AND (submission <> 'accepted' OR alone = 1 OR dialect <> :dialect OR surface <> :surface)
+    ORDER BY next_at LIMIT :limit
+    /* skip locked */
+)
+UPDATE tasks SET next_at = :until, lease = :lease
+WHERE id IN (SELECT id FROM due)
+RETURNING *;
+
 -- name: next_to_send
 SELECT MIN(next_at) AS next_at FROM tasks
 WHERE gateway = :gateway AND submission = 'unsent' AND next_at IS NOT NULL;
@@ -180,7 +275,7 @@ RETURNING *;
 -- gateway was being asked stays due; a callback that saw the task run meanwhile is not unsaid.
 UPDATE tasks SET
     status = CASE WHEN status = 'running' THEN status ELSE :status END,
-    progress = :progress, result = :result, unknown_word = :unknown_word, misses = :misses,
+    progress = :progress, result = :result, unknown_word = :unknown_word, misses = :misses, alone = :alone,
     running_at = CASE WHEN :status = 'running' AND running_at IS NULL THEN :now ELSE running_at END,
     looked_at = :now, updated_at = :now, lease = NULL,
     next_at = CASE WHEN hinted_at > :started_at THEN CAST(:hinted_next_at AS BIGINT) ELSE :next_at END

@@ -1,0 +1,218 @@
+"""One look: what a claimed task is due for, and what the gateway's answer means for it."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from service.clock import SECOND, Clock
+from service.errors import Problem
+from service.events import Publisher
+from service.gateways import BUSY, Gateway, surface_of
+from service.model import Snapshot, Status, Submission, Task
+from service.pace import Pace
+from service.schedule import back_off, look_after_hint, next_look
+from service.settings import Settings
+from service.settling import End, end_of, merged, moved, progressed
+from service.store.statements import Database, Transaction
+from service.store.store import Dispatch, step
+from service.tasks import Tasks
+from service.usage import book
+from service.wire import dump_text
+
+log = logging.getLogger("reelhook.sweeper")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of a question. asked_at: when it was asked. alone: whether the task is asked about by itself next time,
+    because a question about many was not answered for it."""
+
+    said: Snapshot | Problem
+    asked_at: int
+    alone: bool = False
+
+
+class Looks:
+    """Looks at claimed tasks, alone or many at once."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        gateways: Mapping[str, Gateway],
+        tasks: Tasks,
+        pace: Pace,
+        publisher: Publisher,
+        settings: Settings,
+        clock: Clock,
+        chance: Callable[[], float],
+        hand_over: Callable[[list[Dispatch]], None],
+    ) -> None:
+        self._database = database
+        self._gateways = gateways
+        self._tasks = tasks
+        self._pace = pace
+        self._publisher = publisher
+        self._settings = settings
+        self._clock = clock
+        self._chance = chance
+        self._hand_over = hand_over
+
+    async def look(self, tasks: Sequence[Task]) -> None:
+        """Ask about claimed tasks, which are one, or many of one kind that one question can be about."""
+        if len(tasks) == 1:
+            await self._look_at_one(tasks[0])
+        else:
+            await self._look_at_many(tasks)
+
+    async def end_past_grace(self, task: Task) -> None:
+        """Give up a task that nobody could be asked about, long after its deadline."""
+        if self._clock() >= task.deadline_at + self._settings.sweep.grace:
+            await self.expire(task)
+
+    async def expire(self, task: Task) -> None:
+        doubted = task.submission is not Submission.ACCEPTED
+        error = (
+            task.error if doubted and task.error else Problem("expired", "the task did not finish before its deadline")
+        )
+        await self._tasks.end(task.id, End(status=Status.EXPIRED, by="deadline", error=error))
+
+    async def _look_at_one(self, task: Task) -> None:
+        """Do what the task is due for: ask about it, give up a lost create, or end it."""
+        gateway = self._gateways[task.gateway]
+        now = self._clock()
+        if task.submission is Submission.SENDING:
+            await self._tasks.give_up_create(task)
+        elif task.gateway_task_id is None:
+            await self._wait_or_end(task)
+        else:
+            said = await gateway.look(task.gateway_task_id, surface_of(task), self._settings.sweep.timeout)
+            await asyncio.shield(self._heed(task, gateway, Answer(said=said, asked_at=now)))
+
+    async def _look_at_many(self, tasks: Sequence[Task]) -> None:
+        gateway, surface = self._gateways[tasks[0].gateway], surface_of(tasks[0])
+        assert surface.lists is not None  # others are looked at alone
+        now = self._clock()
+        ids = [str(task.gateway_task_id) for task in tasks]
+        shown = await gateway.look_at_many(
+            ids, surface, surface.lists.kind(tasks[0].request), self._settings.sweep.timeout
+        )
+        heeding = [
+            self._heed(task, gateway, answer_for(task_id, shown, gateway.name, now))
+            for task, task_id in zip(tasks, ids, strict=True)
+        ]
+        for task, error in zip(
+            tasks, await asyncio.shield(asyncio.gather(*heeding, return_exceptions=True)), strict=True
+        ):
+            if error is not None:
+                log.error("sweep.task_failed task=%s gateway=%s", task.id, gateway.name, exc_info=error)
+                await self.end_past_grace(task)
+
+    async def _wait_or_end(self, task: Task) -> None:
+        """A task about which nobody can be asked ends by its deadline."""
+        if self._clock() >= task.deadline_at:
+            await self.expire(task)
+        else:
+            await self._database.write(step, "put_off", id=task.id, lease=task.lease)
+
+    async def _heed(self, task: Task, gateway: Gateway, answered: Answer) -> None:
+        now, answer = self._clock(), answered.said
+        if isinstance(answer, Problem):
+            log.warning(
+                "sweep.no_answer task=%s gateway=%s code=%s message=%r",
+                task.id,
+                gateway.name,
+                answer.code,
+                answer.message,
+            )
+            if now >= task.deadline_at + self._settings.sweep.grace:
+                return await self.expire(task)
+            pause = back_off(task.misses + 1, self._chance(), first=gateway.min_interval_ms)
+            unanswered = replace(answered, said=Snapshot(status=None))
+            return await self._note(task, unanswered, now, pause, gateway, misses=task.misses + 1)
+        if answer.status is None:
+            log.warning("sweep.unknown_status task=%s gateway=%s word=%r", task.id, gateway.name, answer.word)
+        end = end_of(task, answer, "sweep", now, self._settings.sweep.result_grace)
+        if end is not None:
+            hinted = task.hinted_at is not None and answered.asked_at - task.hinted_at < 60 * SECOND
+            await self._tasks.end(task.id, replace(end, by="callback" if hinted else "sweep"))
+            return None
+        if now >= task.deadline_at:
+            return await self.expire(task)
+        return await self._note(task, answered, now, await self._pause(task, gateway, now), gateway, misses=0)
+
+    async def _pause(self, task: Task, gateway: Gateway, now: int) -> int:
+        if task.hinted_at is not None:
+            soon = look_after_hint(now - task.hinted_at, gateway.min_interval_ms)
+            if soon is not None:
+                return soon
+        usual_ms = await self._pace.usual_ms(gateway.name, task.request.model)
+        pause = next_look(
+            now - (task.accepted_at or task.created_at),
+            usual_ms,
+            shortest_ms=gateway.min_interval_ms,
+            callback_expected=gateway.calls_back,
+        )
+        return round(pause * (0.9 + 0.2 * self._chance()))
+
+    async def _note(self, task: Task, answered: Answer, now: int, pause: int, gateway: Gateway, *, misses: int) -> None:
+        dispatches = await self._database.write(
+            self._noted,
+            task,
+            answered,
+            now=now,
+            next_at=_by_deadline(task, now, now + max(pause, gateway.min_interval_ms)),
+            hinted_next_at=now + gateway.min_interval_ms,
+            misses=misses,
+        )
+        self._hand_over(dispatches)
+
+    def _noted(
+        self, task: Task, answered: Answer, *, now: int, next_at: int, hinted_next_at: int, misses: int
+    ) -> Transaction[list[Dispatch]]:
+        snapshot = answered.said
+        assert isinstance(snapshot, Snapshot)
+        result = merged(task, snapshot)
+        if snapshot.status is Status.SUCCEEDED:
+            result = {"announced_at": now} | result
+        noted = yield from step(
+            "note_look",
+            id=task.id,
+            lease=task.lease,
+            status=moved(task, snapshot).value,
+            progress=progressed(task, snapshot),
+            result=dump_text(result),
+            unknown_word=snapshot.word if snapshot.status is None and snapshot.word else task.unknown_word,
+            misses=misses,
+            alone=int(answered.alone),
+            now=now,
+            started_at=answered.asked_at,
+            next_at=next_at,
+            hinted_next_at=hinted_next_at,
+        )
+        if noted is None:
+            return []
+        dispatches: list[Dispatch] = []
+        if noted.running_at is not None and task.status is not Status.RUNNING:
+            dispatches = yield from self._publisher.publish(noted, "task.running", now)
+        yield from book(task.result, noted, ended=False)
+        return dispatches
+
+
+def answer_for(task_id: str, shown: Mapping[str, Snapshot] | Problem, gateway: str, asked_at: int) -> Answer:
+    """What a list says of one task. Where it was refused, or does not show the task, the task is asked about alone; an
+    unreachable or busy gateway says nothing against its list."""
+    if isinstance(shown, Problem):
+        return Answer(
+            said=shown, asked_at=asked_at, alone=shown.code != "gateway_unreachable" and shown.code not in BUSY
+        )
+    if task_id not in shown:
+        problem = Problem("gateway_error", f"{gateway} does not show this task in its list")
+        return Answer(said=problem, asked_at=asked_at, alone=True)
+    return Answer(said=shown[task_id], asked_at=asked_at)
+
+
+def _by_deadline(task: Task, now: int, at: int) -> int:
+    """A next look no later than the deadline, while that lies ahead."""
+    return min(at, task.deadline_at) if task.deadline_at > now else at
