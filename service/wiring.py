@@ -32,6 +32,7 @@ from service.store.statements import Database, Transaction, run
 from service.store.store import Reads
 from service.sweeper import Sweeper
 from service.tasks import Tasks
+from service.uploading import Uploading
 
 log = logging.getLogger("reelhook.wiring")
 
@@ -52,6 +53,7 @@ class Services:
     tokens: CallbackTokens
     links: Links
     tasks: Tasks
+    uploading: Uploading
     sweeper: Sweeper
     deliveries: Deliveries
     content: Content
@@ -91,6 +93,7 @@ async def open_services(
         base_url = (settings.public_url or "").rstrip("/")
         links = Links(base_url, ContentTokens(secret_key), settings.content.link_lifetime)
         publisher = Publisher(links, deliveries.lease)
+        uploading = Uploading(database=database, egress=egress, settings=settings, clock=clock)
         tasks = Tasks(
             database=database,
             reads=reads,
@@ -104,6 +107,7 @@ async def open_services(
             clock=clock,
             chance=chance,
             hand_over=deliveries.take_over,
+            uploading=uploading,
         )
         sweeper = Sweeper(
             database=database,
@@ -147,6 +151,7 @@ async def open_services(
             tokens=tokens,
             links=links,
             tasks=tasks,
+            uploading=uploading,
             sweeper=sweeper,
             deliveries=deliveries,
             content=content,
