@@ -150,9 +150,15 @@ TAKEN: list[tuple[str, Spoken, Json, str, Any]] = [
     (
         "F4 official audio_url",
         OFFICIAL,
-        {"content": [TEXT, {"type": "audio_url", "audio_url": {"url": "https://x/a.mp3"}}]},
+        {
+            "content": [
+                TEXT,
+                {"type": "video_url", "video_url": {"url": "https://x/v.mp4"}},
+                {"type": "audio_url", "audio_url": {"url": "https://x/a.mp3"}},
+            ]
+        },
         "media",
-        (Media(type="audio", url="https://x/a.mp3"),),
+        (Media(type="video", url="https://x/v.mp4"), Media(type="audio", url="https://x/a.mp3")),
     ),
     ("F5 image, base64", VIDEOS, {"image": "iVBORw0KGgo="}, "media", (Media(type="image", url="iVBORw0KGgo="),)),
     ("F5 images", VIDEOS, {"images": [PNG, PIXEL]}, "media", tuple(Media(type="image", url=u) for u in (PNG, PIXEL))),
