@@ -118,8 +118,7 @@ class Archiver:
             started.add_done_callback(self._ended)
 
     async def _give_back(self, tasks: list[Task]) -> None:
-        for task in tasks:
-            await self._database.write(give_back, task.id, task.lease, self._clock(), 0)
+        await self._database.write(give_back, tasks, self._clock(), 0)
 
     def _ended(self, done: "asyncio.Task[None]") -> None:
         self._running.discard(done)

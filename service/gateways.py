@@ -43,12 +43,13 @@ KEPT_ANSWER = 16 * 1024  # of a task's own answer, for what nobody here knows
 # What an error behind HTTP 200 is, dialects/refusals.py decides.
 REFUSALS = frozenset(
     (
-        *("invalid_request", "unsupported_model", "unauthorized", "insufficient_credit", "forbidden", "not_found"),
+        *("invalid_request", "unsupported_model", "unauthorized", "insufficient_credit", "forbidden", "unknown_route"),
         *("method_not_allowed", "too_large", "unsupported_media_type"),
     )
 )
 BUSY = frozenset(("rate_limited", "too_many_pending"))
 MOST_RETRY_AFTER = 3600 * SECOND
+FIRST_FULL_MS, LONGEST_FULL_MS = SECOND // 2, 30 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class Gateway:
         self._next_turn_at = 0.0
         self.paused_until = 0  # asking
         self.full_until = 0  # creating
+        self._fulls = 0  # answers in a row that said so
         self._creating = 0
         self.to_ask = asyncio.Event()
         self.to_send = asyncio.Event()
@@ -152,13 +154,16 @@ class Gateway:
             body = dumps(surface.write_create(request, callback_url))
         except Problem as problem:
             return Refused(problem)
+        except Exception:  # a fault of ours that no check foresaw: nothing has left, and a doubt would be untrue
+            log.exception("gateway.unwritable gateway=%s", self.name)
+            return Refused(Problem("internal", "Reelhook could not write this create; it was not sent"))
         self._creating += 1
         try:
             answer = await self._egress.ask(self._request(route, body=body), timeout_ms=timeout_ms, cap=ANSWER_CAP)
         except NotSent as error:
             return Unsent(Problem("gateway_unreachable", f"{self.name} cannot be reached: {error}"))
         except Lost as error:
-            return Unknown(_doubt(self.name, str(error)))
+            return Unknown(self._doubt(str(error)))
         finally:
             self._creating -= 1
         return self._judge_create(surface, answer)
@@ -322,13 +327,23 @@ class Gateway:
     def _judge_create(self, surface: Surface, answer: HttpAnswer) -> CreateOutcome:
         told = self._judge(answer, self.dialect.read_error)
         if isinstance(told, Unknown):
-            return Unknown(_doubt(self.name, told.problem.message, told.problem))
+            return Unknown(self._doubt(told.problem.message, told.problem))
         if not isinstance(told, dict):
             return told
         snapshot = surface.read_receipt(told)
         if snapshot.gateway_task_id is None:
-            return Unknown(_doubt(self.name, f"it answered HTTP {answer.status} without a task id"))
+            return Unknown(self._doubt(f"it answered HTTP {answer.status} without a task id"))
+        self._fulls = 0
         return Accepted(self.reckoned(snapshot))
+
+    def _doubt(self, why: str, problem: Problem | None = None) -> Problem:
+        claim = "; a callback may still claim it" if self.calls_back else ""
+        return Problem(
+            "outcome_unknown",
+            f"{self.name} may have accepted this task: {why}. It is not sent again{claim}",
+            gateway_code=problem.gateway_code if problem else None,
+            gateway_status=problem.gateway_status if problem else None,
+        )
 
     def _judge(self, answer: HttpAnswer, read_error: ReadError) -> Json | Refused | Busy | Unknown:
         """What an answer to something that we sent means: the body, where it is no error."""
@@ -339,8 +354,13 @@ class Gateway:
         if problem is None:
             return Unknown(Problem("gateway_error", f"it answered HTTP {answer.status} without a JSON object"))
         if problem.code in BUSY:
-            self.full_until = max(self.full_until, self._clock() + _bounded(problem))
+            self._fulls += 1
+            # where it does not say how long: ever longer, or all that waits would knock at once
+            pause_ms = _bounded(problem) or min(LONGEST_FULL_MS, FIRST_FULL_MS << min(self._fulls - 1, 10))
+            self.full_until = max(self.full_until, self._clock() + pause_ms)
             return Busy(problem)
+        if problem.code == "not_found":  # there is no task yet that could be missing
+            problem = replace(problem, code="unknown_route")
         refused = problem.code in REFUSALS and answer.status not in (408, 425)
         return Refused(problem) if refused else Unknown(problem)
 
@@ -438,15 +458,6 @@ def _base_url(name: str, dialect: Dialect, settings: GatewaySettings) -> str:
     except Problem as problem:
         raise SettingsError(problem.message) from problem
     return url.rstrip("/")
-
-
-def _doubt(name: str, why: str, problem: Problem | None = None) -> Problem:
-    return Problem(
-        "outcome_unknown",
-        f"{name} may have accepted this task: {why}. It is not sent again; a callback may still claim it",
-        gateway_code=problem.gateway_code if problem else None,
-        gateway_status=problem.gateway_status if problem else None,
-    )
 
 
 def _json(answer: HttpAnswer) -> Json | Any:

@@ -23,10 +23,13 @@ from service.store.store import (
     Dispatch,
     callback_bodies,
     callback_seen,
+    drop_media,
     error_text,
     find_task,
+    forget_key,
     freeze_answer,
     insert_callback,
+    is_anothers,
     step,
 )
 from service.usage import book
@@ -69,13 +72,10 @@ class Hearing:
             if current.gateway_task_id != snapshot.gateway_task_id:
                 log.error("task.accepted_otherwise task=%s gateway_task=%s", task.id, snapshot.gateway_task_id)
             return Settled(current, [])
-        if accepted.status.terminal:
-            yield from freeze_answer(accepted)
-            if snapshot.cost:
-                yield from book(before.result, accepted, ended=False)
-            return Settled(accepted, [])
+        yield from drop_media(accepted)
+        # told also of a task that is over already, because its callback was quicker than the answer to its create
         dispatches = yield from self._publisher.publish(accepted, "task.accepted", now)
-        if snapshot.status is Status.RUNNING:
+        if snapshot.status is Status.RUNNING and not accepted.status.terminal:
             running = yield from self._note_running(accepted, snapshot, now)
             accepted, dispatches = running.task, dispatches + running.dispatches
         yield from freeze_answer(accepted)
@@ -89,7 +89,10 @@ class Hearing:
         settled = yield from settle(task.id, end, self._publisher, now)
         if settled is None:
             return Settled((yield from _current(task)), [])
-        yield from freeze_answer(settled.task)
+        if problem.retryable:
+            yield from forget_key(task.id)  # the caller is told to send it again, and may do so under the same key
+        else:
+            yield from freeze_answer(settled.task)
         return settled
 
     def postpone(self, task: Task, problem: Problem, now: int) -> Transaction[Settled]:
@@ -117,8 +120,14 @@ class Hearing:
             deadline_at=deadline_at,
             now=now,
         )
+        if doubted is None:
+            doubted = yield from step("doubt_ended_create", id=task.id, now=now)
+            if doubted is not None:
+                yield from freeze_answer(doubted)
+            return Settled(doubted or (yield from _current(task)), [])
+        yield from drop_media(doubted)
         dispatches: list[Dispatch] = []
-        for body in (yield from callback_bodies(task.id)) if doubted else []:
+        for body in (yield from callback_bodies(task.id)):
             doubted = yield from _current(task)
             if not doubted.status.terminal:
                 dispatches += (yield from self._heed(gateway, doubted, body.encode(), now))[1]
@@ -137,7 +146,7 @@ class Hearing:
             outcome = "duplicate" if seen else "late"
         else:
             outcome, dispatches = yield from self._heed(gateway, task, body, now)
-        yield from step("count_callback", id=task_id)
+        yield run("count_callback", id=task_id)
         if task.callbacks < CALLBACKS_KEPT:
             callback = Callback(id=new_id("cb", now), task_id=task_id, received_at=now, outcome=outcome, body=text)
             yield from insert_callback(callback)
@@ -158,10 +167,14 @@ class Hearing:
         can be asked because the reply with the gateway's id was lost: then it is the only witness there is."""
         snapshot = _read_callback(gateway, body)
         told: list[Dispatch] = []
+        another = False
         if task.submission is Submission.UNKNOWN and snapshot.gateway_task_id is not None:
-            claimed = yield from self.accept(task, snapshot, now, now)
-            task, told = claimed.task, claimed.dispatches
-        another = task.gateway_task_id is not None and snapshot.gateway_task_id not in (None, task.gateway_task_id)
+            another = yield from is_anothers(task, snapshot.gateway_task_id)
+            if not another:
+                claimed = yield from self.accept(task, snapshot, now, now)
+                task, told = claimed.task, claimed.dispatches
+        if task.gateway_task_id is not None and snapshot.gateway_task_id not in (None, task.gateway_task_id):
+            another = True
         if (gateway.settings.trust == "trust" or task.submission is Submission.UNKNOWN) and not another:
             outcome, more = yield from self._believe(task, snapshot, now)
             told += more
@@ -175,7 +188,8 @@ class Hearing:
         if snapshot.status is Status.RUNNING and not another and task.submission is Submission.ACCEPTED:
             yield from step("look_soon", id=task.id, next_at=due_at)  # once: there is no end to wait for
         else:
-            yield from step("hint_task", id=task.id, next_at=due_at, now=now)
+            ends = snapshot.status is not None and snapshot.status.terminal and not another
+            yield from step("hint_task", id=task.id, next_at=due_at, told=int(ends), now=now)
         return "look", told
 
     def _believe(self, task: Task, snapshot: Snapshot, now: int) -> Transaction[tuple[str | None, list[Dispatch]]]:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from service.clock import SECOND, Clock
+from service.clock import Clock
 from service.errors import Problem
 from service.events import Publisher
 from service.gateways import BUSY, Gateway, surface_of
@@ -25,11 +25,10 @@ log = logging.getLogger("reelhook.sweeper")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came of a question. asked_at: when it was asked. alone: whether the task is asked about by itself next time,
-    because a question about many was not answered for it."""
+    """What came of a question. alone: whether the task is asked about by itself next time, because a question about
+    many was not answered for it."""
 
     said: Snapshot | Problem
-    asked_at: int
     alone: bool = False
 
 
@@ -71,35 +70,35 @@ class Looks:
         if self._clock() >= task.deadline_at + self._settings.sweep.grace:
             await self.expire(task)
 
-    async def expire(self, task: Task) -> None:
+    async def expire(self, task: Task, *, unsent: bool = False) -> None:
+        """unsent: it was claimed to be sent, and provably was not."""
+        submission = Submission.UNSENT if unsent else None
         doubted = task.submission is not Submission.ACCEPTED
         error = (
             task.error if doubted and task.error else Problem("expired", "the task did not finish before its deadline")
         )
-        await self._tasks.end(task.id, End(status=Status.EXPIRED, by="deadline", error=error))
+        await self._tasks.end(task.id, End(status=Status.EXPIRED, by="deadline", error=error, submission=submission))
 
     async def _look_at_one(self, task: Task) -> None:
         """Do what the task is due for: ask about it, give up a lost create, or end it."""
         gateway = self._gateways[task.gateway]
-        now = self._clock()
         if task.submission is Submission.SENDING:
             await self._tasks.give_up_create(task)
         elif task.gateway_task_id is None:
             await self._wait_or_end(task)
         else:
             said = await gateway.look(task.gateway_task_id, surface_of(task), self._settings.sweep.timeout)
-            await asyncio.shield(self._heed(task, gateway, Answer(said=said, asked_at=now)))
+            await asyncio.shield(self._heed(task, gateway, Answer(said=said)))
 
     async def _look_at_many(self, tasks: Sequence[Task]) -> None:
         gateway, surface = self._gateways[tasks[0].gateway], surface_of(tasks[0])
         assert surface.lists is not None  # others are looked at alone
-        now = self._clock()
         ids = [str(task.gateway_task_id) for task in tasks]
         shown = await gateway.look_at_many(
             ids, surface, surface.lists.kind(tasks[0].request), self._settings.sweep.timeout
         )
         heeding = [
-            self._heed(task, gateway, answer_for(task_id, shown, gateway.name, now))
+            self._heed(task, gateway, answer_for(task_id, shown, gateway.name))
             for task, task_id in zip(tasks, ids, strict=True)
         ]
         for task, error in zip(
@@ -135,8 +134,7 @@ class Looks:
             log.warning("sweep.unknown_status task=%s gateway=%s word=%r", task.id, gateway.name, answer.word)
         end = end_of(task, answer, "sweep", now, self._settings.sweep.result_grace)
         if end is not None:
-            hinted = task.hinted_at is not None and answered.asked_at - task.hinted_at < 60 * SECOND
-            await self._tasks.end(task.id, replace(end, by="callback" if hinted else "sweep"))
+            await self._tasks.end(task.id, end)
             return None
         if now >= task.deadline_at:
             return await self.expire(task)
@@ -162,7 +160,7 @@ class Looks:
             task,
             answered,
             now=now,
-            next_at=_by_deadline(task, now, now + max(pause, gateway.min_interval_ms)),
+            next_at=_by_deadline(task, now, now + pause, soonest=now + gateway.min_interval_ms),
             hinted_next_at=now + gateway.min_interval_ms,
             misses=misses,
         )
@@ -187,7 +185,7 @@ class Looks:
             misses=misses,
             alone=int(answered.alone),
             now=now,
-            started_at=answered.asked_at,
+            hints=task.hints,
             next_at=next_at,
             hinted_next_at=hinted_next_at,
         )
@@ -200,19 +198,17 @@ class Looks:
         return dispatches
 
 
-def answer_for(task_id: str, shown: Mapping[str, Snapshot] | Problem, gateway: str, asked_at: int) -> Answer:
+def answer_for(task_id: str, shown: Mapping[str, Snapshot] | Problem, gateway: str) -> Answer:
     """What a list says of one task. Where it was refused, or does not show the task, the task is asked about alone; an
     unreachable or busy gateway says nothing against its list."""
     if isinstance(shown, Problem):
-        return Answer(
-            said=shown, asked_at=asked_at, alone=shown.code != "gateway_unreachable" and shown.code not in BUSY
-        )
+        return Answer(said=shown, alone=shown.code != "gateway_unreachable" and shown.code not in BUSY)
     if task_id not in shown:
         problem = Problem("gateway_error", f"{gateway} does not show this task in its list")
-        return Answer(said=problem, asked_at=asked_at, alone=True)
-    return Answer(said=shown[task_id], asked_at=asked_at)
+        return Answer(said=problem, alone=True)
+    return Answer(said=shown[task_id])
 
 
-def _by_deadline(task: Task, now: int, at: int) -> int:
-    """A next look no later than the deadline, while that lies ahead."""
-    return min(at, task.deadline_at) if task.deadline_at > now else at
+def _by_deadline(task: Task, now: int, at: int, *, soonest: int) -> int:
+    """A next look no later than the deadline, while that lies ahead, and never sooner than the gateway allows."""
+    return max(soonest, min(at, task.deadline_at) if task.deadline_at > now else at)

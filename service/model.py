@@ -6,7 +6,7 @@ time: `task_…`, `evt_…`, `sub_…`, `dlv_…`.
 
 import base64
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -190,7 +190,8 @@ class Task:
     """One video generation, as stored.
 
     next_at: when somebody looks at it next; None exactly when it is terminal. deadline_at: when it expires.
-    misses: how many looks in a row brought no answer. hinted_at: when a callback last said "look". callbacks: how many
+    misses: how many looks in a row brought no answer. hinted_at: when a callback last said "look"; hints: how many
+    have; told: 1 when one of them told of the end. slim: 1 where its inline media are kept apart. callbacks: how many
     came. settled_by: submit, callback, sweep, cancel or deadline. unknown_word: the last status word nobody knows.
     when_full: queue or refuse, what to do when the gateway takes no more. lease: who works on it until next_at.
     mount: the compatible API that it came in by, None for the native one; caller_…: what is spoken there, and the model
@@ -220,6 +221,9 @@ class Task:
     finished_at: int | None = None
     looked_at: int | None = None
     hinted_at: int | None = None
+    hints: int = 0
+    told: int = 0
+    slim: int = 0
     misses: int = 0
     callbacks: int = 0
     settled_by: str | None = None
@@ -322,6 +326,16 @@ def media_to_json(media: Media) -> Json:
     return {"type": media.type} | {
         name: value for name in ("url", "role", "extra") if (value := getattr(media, name)) not in (None, "", {})
     }
+
+
+def shown_url(url: str) -> str:
+    """A URL, or what kind of inline data stands for one: nothing but a create is a place for thirty megabytes."""
+    return url if not url.startswith("data:") else f"{url.partition(',')[0]},… ({len(url)} characters)"
+
+
+def slimmed(request: VideoRequest) -> VideoRequest:
+    """The request without the bytes of its inline media."""
+    return replace(request, media=tuple(replace(media, url=shown_url(media.url)) for media in request.media))
 
 
 def request_from_json(body: Json) -> VideoRequest:

@@ -13,7 +13,7 @@ from service.events import Publisher
 from service.model import Snapshot, Status, Submission, Task
 from service.schedule import taken
 from service.store.statements import Transaction
-from service.store.store import Dispatch, error_text, find_task, step
+from service.store.store import Dispatch, drop_media, error_text, find_task, step
 from service.usage import book
 from service.wire import Json, dump_text
 
@@ -51,12 +51,13 @@ def settle(task_id: str, end: End, publisher: Publisher, now: int) -> Transactio
         gateway_task_id=task.gateway_task_id or snapshot_id,
         result=dump_text(merged(task, end.snapshot) | ({"archive": end.archive} if end.archive else {})),
         error=error_text(end.error),
-        settled_by=end.by,
+        settled_by="callback" if end.by == "sweep" and task.told else end.by,
         took_ms=_took_ms(task, end, now),
         now=now,
     )
     if settled is None:
         return None
+    yield from drop_media(settled)
     dispatches = yield from publisher.publish(settled, f"task.{end.status}", now)
     yield from book(task.result, settled, ended=True)
     return Settled(settled, dispatches)
@@ -68,7 +69,7 @@ def _took_ms(task: Task, end: End, now: int) -> int | None:
         return None
     over_at = task.result.get("announced_at", now)  # what was archived first was over before
     open_at = task.looked_at if task.looked_at is not None and task.misses == 0 else task.accepted_at
-    return max(0, taken(task.accepted_at, min(open_at, over_at), over_at, told=end.by == "callback"))
+    return max(0, taken(task.accepted_at, min(open_at, over_at), over_at, told=end.by == "callback" or bool(task.told)))
 
 
 def conclude(task_id: str, end: End, publisher: Publisher, now: int, *, archiving: bool) -> Transaction[Settled | None]:

@@ -9,7 +9,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from service.clock import SECOND, Clock, woken_or_after
+from service.claiming import IDLE_MS, claim_for_ever
+from service.clock import SECOND, Clock
 from service.gateways import Gateway
 from service.looking import Looks
 from service.model import Task, new_id
@@ -21,7 +22,6 @@ from service.tasks import Tasks
 log = logging.getLogger("reelhook.sweeper")
 
 LEASE_MARGIN_MS = 5 * SECOND
-IDLE_MS = 250  # how soon work that another process left is noticed
 DRAIN_MS = 10 * SECOND
 ORPHANS_EVERY_S = 60
 ORPHANS_AT_ONCE = 100
@@ -51,57 +51,65 @@ class Sweeper:
 
     async def run(self) -> None:
         """Sweep until cancelled; questions under way are let finish."""
-        loops = []
-        for each in self._gateways.values():
-            loops.append(self._loop(each, "next_to_ask", self._claim_to_ask, self._looks.look, each.to_ask))
-            loops.append(self._loop(each, "next_to_send", self._claim_to_send, self._send, each.to_send))
-        await asyncio.gather(*loops, self._follow_orphans())
+        async with asyncio.TaskGroup() as loops:  # which waits for all of them, unlike gather
+            for each in self._gateways.values():
+                loops.create_task(self._ask_for_ever(each), name=f"ask {each.name}")
+                loops.create_task(self._send_for_ever(each), name=f"send to {each.name}")
+            loops.create_task(self._follow_orphans(), name="orphans")
 
-    async def _loop(
+    async def _ask_for_ever(self, gateway: Gateway) -> None:
+        running = Running(self._looks.look, gateway.to_ask, self._looks.end_past_grace)
+        at_once = min(gateway.settings.concurrency, gateway.settings.rate * LEASE_MARGIN_MS // SECOND)
+
+        async def until_due() -> int:
+            return await self._until_due(gateway, "next_to_ask", gateway.paused_until, at_once - len(running))
+
+        async def claim() -> list[Sequence[Task]]:
+            return await self._claim_to_ask(gateway, at_once - len(running))
+
+        await self._claim_for_ever(f"ask {gateway.name}", until_due, claim, running, gateway.to_ask, unsent=False)
+
+    async def _send_for_ever(self, gateway: Gateway) -> None:
+        running = Running(self._send, gateway.to_send, self._looks.end_past_grace)
+
+        async def until_due() -> int:
+            free = gateway.settings.concurrency - len(running)
+            return await self._until_due(gateway, "next_to_send", gateway.full_until, free)
+
+        async def claim() -> list[Sequence[Task]]:
+            return await self._claim_to_send(gateway, gateway.settings.concurrency - len(running))
+
+        await self._claim_for_ever(f"send to {gateway.name}", until_due, claim, running, gateway.to_send, unsent=True)
+
+    async def _claim_for_ever(
         self,
-        gateway: Gateway,
-        next_statement: str,
-        claim: Callable[[Gateway, int], Awaitable[list[Sequence[Task]]]],
-        work: Callable[[Sequence[Task]], Awaitable[None]],
+        what: str,
+        until_due: Callable[[], Awaitable[int]],
+        claim: Callable[[], Awaitable[list[Sequence[Task]]]],
+        running: "Running",
         woken: asyncio.Event,
+        *,
+        unsent: bool,
     ) -> None:
-        """claim: takes the gateway and how many requests may begin; the tasks that each of them is about."""
-        running: set[asyncio.Task[None]] = set()
-        try:
-            while True:
-                woken.clear()
-                wait_ms = IDLE_MS
-                try:
-                    free = gateway.settings.concurrency - len(running)
-                    due_ms = await self._until_due(gateway, next_statement, free)
-                    if due_ms > 0:
-                        wait_ms = due_ms
-                    elif claimed := await claim(gateway, free):
-                        for tasks in claimed:
-                            started = asyncio.create_task(
-                                self._guarded(work, tasks), name=f"{work.__name__} {tasks[0].id}"
-                            )
-                            running.add(started)
-                            started.add_done_callback(running.discard)
-                            started.add_done_callback(lambda _: woken.set())
-                        continue
-                except Exception:  # the database may be busy or full: a loop that has ended would leave tasks stuck
-                    log.exception("sweep.failed gateway=%s", gateway.name)
-                await woken_or_after(woken, wait_ms)
-        finally:
-            if running:
-                await asyncio.wait(running, timeout=DRAIN_MS / 1000)
+        async def give_back(claimed: list[Sequence[Task]]) -> None:
+            await self._give_back([task for tasks in claimed for task in tasks], unsent=unsent)
 
-    async def _until_due(self, gateway: Gateway, statement: str, free: int) -> int:
+        try:
+            await claim_for_ever(
+                what, until_due=until_due, claim=claim, start=running.start, give_back=give_back, woken=woken
+            )
+        finally:
+            await running.drain(DRAIN_MS)
+
+    async def _until_due(self, gateway: Gateway, statement: str, paused_until: int, free: int) -> int:
         """Milliseconds until there is something to claim and room for it; 0 or less: now."""
-        now = self._clock()
         if free <= 0:
             return IDLE_MS
-        paused_until = gateway.full_until if statement == "next_to_send" else gateway.paused_until
+        now = self._clock()
         if paused_until > now:
-            return min(IDLE_MS, paused_until - now)
+            return paused_until - now
         due_at = await self._reads.next_at(statement, gateway=gateway.name)
-        return IDLE_MS if due_at is None else min(IDLE_MS, due_at - now)
+        return IDLE_MS if due_at is None else due_at - now
 
     async def _claim_to_send(self, gateway: Gateway, free: int) -> list[Sequence[Task]]:
         lease_ms = self._settings.submit.lease
@@ -121,48 +129,31 @@ class Sweeper:
         room = max(1, free - len(questions))
         try:
             alone = await self._claim(gateway.name, "claim_tasks_to_ask_alone", lease_ms, room, **spoken)
-        except asyncio.CancelledError:
-            await self._give_back(together)
+        except Exception:
+            await self._give_back(together, unsent=False)
             raise
         return [*questions.values(), *((task,) for task in alone)]
 
     async def _claim(self, gateway: str, statement: str, lease_ms: int, limit: int, **spoken: str) -> list[Task]:
         now = self._clock()
-        lease = new_id("lease", now)
-        claiming = asyncio.ensure_future(
-            self._database.write(
-                claim_tasks,
-                statement,
-                gateway=gateway,
-                now=now,
-                until=now + lease_ms,
-                lease=lease,
-                limit=limit,
-                **spoken,
-            )
+        return await self._database.write(
+            claim_tasks,
+            statement,
+            gateway=gateway,
+            now=now,
+            until=now + lease_ms,
+            lease=new_id("lease", now),
+            limit=limit,
+            **spoken,
         )
-        try:
-            return await asyncio.shield(claiming)
-        except asyncio.CancelledError:  # the claim is made all the same: what nobody will work on goes back
-            await self._give_back(await claiming, unsent=int(statement == "claim_tasks_to_send"))
-            raise
 
-    async def _give_back(self, tasks: Sequence[Task], *, unsent: int = 0) -> None:
-        for task in tasks:
-            await self._database.write(give_back, task.id, task.lease, self._clock(), unsent)
-
-    async def _guarded(self, work: Callable[[Sequence[Task]], Awaitable[None]], tasks: Sequence[Task]) -> None:
-        try:
-            await work(tasks)
-        except Exception:  # their lease ends, and they are looked at again, though not for ever
-            log.exception("sweep.task_failed task=%s gateway=%s", tasks[0].id, tasks[0].gateway)
-            for task in tasks:
-                await self._looks.end_past_grace(task)
+    async def _give_back(self, tasks: Sequence[Task], *, unsent: bool) -> None:
+        await self._database.write(give_back, tasks, self._clock(), int(unsent))
 
     async def _send(self, tasks: Sequence[Task]) -> None:
         for task in tasks:
             if self._clock() >= task.deadline_at:
-                await self._looks.expire(task)
+                await self._looks.expire(task, unsent=True)
             else:
                 await asyncio.shield(self._tasks.start(task))
 
@@ -183,3 +174,44 @@ class Sweeper:
     async def _end_orphans(self, gateway: str) -> None:
         for task in await self._claim(gateway, "claim_tasks_past_deadline", LEASE_MARGIN_MS, ORPHANS_AT_ONCE):
             await self._looks.expire(task)
+
+
+class Running:
+    """What has been claimed and is being done: each piece of work in a task of its own, up to its end."""
+
+    def __init__(
+        self,
+        work: Callable[[Sequence[Task]], Awaitable[None]],
+        woken: asyncio.Event,
+        give_up: Callable[[Task], Awaitable[None]],
+    ) -> None:
+        self._work = work
+        self._woken = woken
+        self._give_up = give_up
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def start(self, claimed: list[Sequence[Task]]) -> None:
+        for tasks in claimed:
+            started = asyncio.create_task(self._guarded(tasks), name=f"{self._work.__name__} {tasks[0].id}")
+            self._tasks.add(started)
+            started.add_done_callback(self._ended)
+
+    async def drain(self, timeout_ms: int) -> None:
+        """Wait for what is under way."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout_ms / 1000)
+
+    def _ended(self, done: "asyncio.Task[None]") -> None:
+        self._tasks.discard(done)
+        self._woken.set()
+
+    async def _guarded(self, tasks: Sequence[Task]) -> None:
+        try:
+            await self._work(tasks)
+        except Exception:  # their lease ends, and they are looked at again, though not for ever
+            log.exception("sweep.task_failed task=%s gateway=%s", tasks[0].id, tasks[0].gateway)
+            for task in tasks:
+                await self._give_up(task)

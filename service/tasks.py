@@ -49,7 +49,7 @@ from service.store.store import (
     renew_create,
 )
 from service.uploading import Uploading
-from service.wire import dumps
+from service.wire import canonical
 
 log = logging.getLogger("reelhook.tasks")
 
@@ -156,15 +156,18 @@ class Tasks:
         reached his limits. A gateway's own refusal does not raise: it is the task's error. The create outlives a
         caller who goes away.
         """
-        _check(order)
-        if order.request.webhook_url is not None:
-            await self._egress.vet(order.request.webhook_url, order.webhook_field, must_resolve=False)
-        task = self._new_task(order)
         key = (
             IdempotencyKey(key=order.idempotency_key, fingerprint=_fingerprint(order))
             if order.idempotency_key
             else None
         )
+        known = await self._reads.replay(order.owner, key.key) if key else None
+        if known is not None:  # before anything is judged again: what the first one was told is the answer
+            return await self._replay(known, key, order.owner, wait_ms)
+        _check(order)
+        if order.request.webhook_url is not None:
+            await self._egress.vet(order.request.webhook_url, order.webhook_field, must_resolve=False)
+        task = self._new_task(order)
         started = await asyncio.shield(self._store_and_start(order, task, key, stored))
         if isinstance(started, Replay):
             return await self._replay(started, key, order.owner, wait_ms)
@@ -201,6 +204,8 @@ class Tasks:
         """Prepare a task, if there is anything to prepare; send the create when it is committed as `sending`; and
         record what came of it."""
         gateway = self._gateways[task.gateway]
+        whole = await self._reads.whole(task)
+        task = replace(whole, slim=task.slim)
         if task.preparing:
             prepared = await self._leased(task, self._preparing.prepare(task, gateway))
             done = await self._preparing.record(task, prepared)
@@ -208,7 +213,7 @@ class Tasks:
             self._hand_over(done.dispatches)
             if done.task.submission is not Submission.SENDING or done.task.lease != task.lease:
                 return done.task  # it has to wait, or is over, or another process sends it
-            task = done.task
+            task = replace(done.task, request=whole.request)
         url = gateway.callback_url(self._tokens.issue(gateway.name, task.id))
         request = with_assets(task.request, task.assets.get("urls", {}), task.assets.get("group"))
         creating = gateway.create(request, surface_of(task), url, self._settings.submit.timeout)
@@ -318,7 +323,8 @@ class Tasks:
             case Accepted(snapshot):
                 usual_ms = await self._pace.usual_ms(gateway.name, task.request.model)
                 look_at = now + first_look(usual_ms, callback_expected=gateway.calls_back)
-                next_at = min(task.deadline_at, max(look_at, now + gateway.min_interval_ms))
+                deadline_at = now + self._hearing.lifetime_ms(task.request)
+                next_at = max(min(deadline_at, look_at), now + gateway.min_interval_ms)
                 return await self._database.write(self._hearing.accept, task, snapshot, next_at, now)
             case Refused(problem):
                 await self._preparing.doubt_assets(task, problem)
@@ -393,7 +399,7 @@ def _fingerprint(order: Order) -> str:
     content: list[Any] = [order.gateway.name, order.surface.name, order.when_full, request_to_json(order.request)]
     if order.came_in is not None and order.came_in.mount.name != order.gateway.name:
         content.append([order.came_in.mount.name, order.came_in.surface.name, order.came_in.model])
-    return hashlib.sha256(dumps(content)).hexdigest()
+    return hashlib.sha256(canonical(content)).hexdigest()
 
 
 def _one_shot(order: Order, task: Task) -> Subscription | None:

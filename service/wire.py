@@ -56,6 +56,11 @@ def dumps(value: Any) -> bytes:
     return orjson.dumps(value)
 
 
+def canonical(value: Any) -> bytes:
+    """The same bytes for the same JSON, in whatever order its members stand."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
 def dump_text(value: Any) -> str:
     return orjson.dumps(value).decode()
 

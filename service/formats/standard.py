@@ -1,10 +1,8 @@
 """The default format: the event's own envelope, for Standard Webhooks receivers (subscribers.md, section g)."""
 
-from dataclasses import replace
-
 from service.errors import Problem
 from service.links import Links, archived
-from service.model import Event, Task, iso, media_to_json
+from service.model import Event, Task, iso, media_to_json, slimmed
 from service.wire import Json, dump_text
 
 API_VERSION = "2026-11-01"
@@ -51,7 +49,7 @@ def show_task(task: Task, links: Links) -> Json:
         "ratio": request.ratio,
         "resolution": request.resolution,
         "seed": request.seed,
-        "media": [media_to_json(replace(media, url=shown_url(media.url))) for media in request.media],
+        "media": [media_to_json(media) for media in slimmed(request).media],
         "metadata": request.metadata,
         "external_id": None,
         "attempt": 1,
@@ -107,11 +105,6 @@ def show_video(task: Task, links: Links) -> Json | None:
         "size_bytes": (archived(task, "video") or {}).get("size"),
         "mime_type": "video/mp4",
     }
-
-
-def shown_url(url: str) -> str:
-    """A URL, or what kind of inline data stands for one: an event is no place for thirty megabytes of image."""
-    return url if not url.startswith("data:") else f"{url.partition(',')[0]},… ({len(url)} characters)"
 
 
 def title(task: Task) -> str:

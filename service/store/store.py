@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -20,12 +20,14 @@ from service.model import (
     first_id,
     request_from_json,
     request_to_json,
+    slimmed,
 )
 from service.store.statements import Database, Row, Rows, Transaction, run, run_many
 from service.wire import Json, dump_text, loads
 
 BEFORE_ALL = "~"  # sorts after every id: the first page
 FOR_EVER = 2**62
+SLIM_ABOVE = 16 * 1024  # a request of more characters keeps its inline media apart
 TASK_ID_LENGTH = len("task_") + 26
 
 
@@ -134,6 +136,11 @@ def insert_task(
             fingerprint=repeatable.fingerprint,
             now=task.created_at,
         )
+    request = dump_text(request_to_json(task.request))
+    slim = len(request) > SLIM_ABOVE and slimmed(task.request) != task.request
+    if slim:
+        yield run("insert_request", task_id=task.id, body=request)
+        request = dump_text(request_to_json(slimmed(task.request)))
     yield run(
         "insert_task",
         id=task.id,
@@ -143,7 +150,8 @@ def insert_task(
         surface=task.surface,
         model=task.request.model,
         service_tier=task.request.service_tier or "default",
-        request=dump_text(request_to_json(task.request)),
+        request=request,
+        slim=int(slim),
         when_full=task.when_full,
         submission=task.submission.value,
         preparing=task.preparing,
@@ -159,6 +167,16 @@ def insert_task(
     if subscription is not None:
         yield from add_subscription(subscription)
     return None
+
+
+def forget_key(task_id: str) -> Transaction[None]:
+    yield run("forget_key", task_id=task_id)
+
+
+def drop_media(task: Task) -> Transaction[None]:
+    """Its inline media are not needed any more."""
+    if task.slim:
+        yield run("delete_request", task_id=task.id)
 
 
 def freeze_answer(task: Task) -> Transaction[None]:
@@ -181,9 +199,10 @@ def renew_lease(task_id: str, lease: str | None, until: int) -> Transaction[None
     yield run("renew_lease", id=task_id, lease=lease, until=until)
 
 
-def give_back(task_id: str, lease: str | None, now: int, unsent: int) -> Transaction[None]:
-    """Undo a claim that nobody will work on. unsent: 1 for a create that has not begun."""
-    yield run("return_task", id=task_id, lease=lease, now=now, unsent=unsent)
+def give_back(tasks: Sequence[Task], now: int, unsent: int) -> Transaction[None]:
+    """Undo claims that nobody will work on. unsent: 1 for creates that have not begun."""
+    rows = [{"id": task.id, "lease": task.lease, "now": now, "unsent": unsent} for task in tasks]
+    yield run_many("return_task", rows)
 
 
 def find_task(task_id: str) -> Transaction[Task | None]:
@@ -202,6 +221,12 @@ def insert_callback(callback: Callback) -> Transaction[None]:
 def callback_bodies(task_id: str) -> Transaction[list[str]]:
     """In the order in which they came."""
     return [row["body"] for row in (yield run("callback_bodies", task_id=task_id))]
+
+
+def is_anothers(task: Task, gateway_task_id: str) -> Transaction[bool]:
+    """Whether a gateway's id belongs to another task already."""
+    rows = yield run("other_task_of_gateway", gateway=task.gateway, gateway_task_id=gateway_task_id, id=task.id)
+    return bool(rows)
 
 
 def callback_seen(task_id: str, body: str) -> Transaction[bool]:
@@ -378,6 +403,16 @@ class Reads:
 
     async def gateways_with_open_tasks(self) -> set[str]:
         return {row["gateway"] for row in await self._database.read("gateways_with_open_tasks")}
+
+    async def whole(self, task: Task) -> Task:
+        """The task with its inline media, for the create."""
+        rows = await self._database.read("request", task_id=task.id) if task.slim else []
+        return replace(task, request=request_from_json(loads(rows[0]["body"]))) if rows else task
+
+    async def replay(self, owner: str, key: str) -> Replay | None:
+        """What an idempotency key stands for, where it is known."""
+        rows = await self._database.read("idempotency_key", owner=owner, key=key)
+        return _replay(rows[0]) if rows else None
 
     async def archived_size(self) -> int:
         """How many bytes the archive keeps."""

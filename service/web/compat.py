@@ -226,7 +226,7 @@ class HubEngine:
         """A stored task whose create went well; the refusal or the doubt otherwise, as a Problem."""
         if task.submission is Submission.REFUSED and task.error is not None:
             raise self._worded(task.error, task)
-        if task.submission in (Submission.UNKNOWN, Submission.SENDING):
+        if task.submission in (Submission.UNKNOWN, Submission.SENDING) and task.status is not Status.SUCCEEDED:
             words = task.error.message if task.error else "the gateway has not confirmed this task yet"
             doubt = Problem(
                 "outcome_unknown",

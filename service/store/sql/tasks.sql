@@ -1,11 +1,11 @@
 -- name: insert_task
 INSERT INTO tasks (
     id, owner, gateway, dialect, surface, model, service_tier, request, when_full, status, submission, result,
-    created_at, updated_at, deadline_at, misses, callbacks, next_at, lease, preparing,
+    created_at, updated_at, deadline_at, misses, callbacks, next_at, lease, preparing, slim,
     mount, caller_dialect, caller_surface, caller_model
 ) VALUES (
     :id, :owner, :gateway, :dialect, :surface, :model, :service_tier, :request, :when_full, 'queued', :submission, '{}',
-    :now, :now, :deadline_at, 0, 0, :next_at, :lease, :preparing,
+    :now, :now, :deadline_at, 0, 0, :next_at, :lease, :preparing, :slim,
     :mount, :caller_dialect, :caller_surface, :caller_model
 );
 
@@ -15,6 +15,19 @@ INSERT INTO idempotency_keys (owner, key, fingerprint, task_id, created_at)
 VALUES (:owner, :key, :fingerprint, :task_id, :now)
 ON CONFLICT (owner, key) DO NOTHING
 RETURNING task_id;
+
+-- name: forget_key
+-- What was refused as one too many may be sent again, under the same key.
+DELETE FROM idempotency_keys WHERE task_id = :task_id;
+
+-- name: insert_request
+INSERT INTO requests (task_id, body) VALUES (:task_id, :body);
+
+-- name: request
+SELECT body FROM requests WHERE task_id = :task_id;
+
+-- name: delete_request
+DELETE FROM requests WHERE task_id = :task_id;
 
 -- name: idempotency_key
 SELECT fingerprint, task_id, answer FROM idempotency_keys WHERE owner = :owner AND key = :key;
@@ -193,6 +206,12 @@ UPDATE tasks SET submission = 'unknown', error = :error, next_at = :next_at, dea
 WHERE id = :id AND submission = 'sending' AND lease = :lease AND next_at IS NOT NULL
 RETURNING *;
 
+-- name: doubt_ended_create
+-- It was over, or is being archived, before its create was answered: a callback was quicker, and was believed.
+UPDATE tasks SET submission = 'unknown', updated_at = :now
+WHERE id = :id AND submission = 'sending' AND (next_at IS NULL OR errand = 'archive')
+RETURNING *;
+
 -- name: return_task
 -- Claimed, and not begun after all: due again at once, and a create is unsent again.
 UPDATE tasks SET
@@ -293,7 +312,7 @@ UPDATE tasks SET
     progress = :progress, result = :result, unknown_word = :unknown_word, misses = :misses, alone = :alone,
     running_at = CASE WHEN :status = 'running' AND running_at IS NULL THEN :now ELSE running_at END,
     looked_at = :now, updated_at = :now, lease = NULL,
-    next_at = CASE WHEN hinted_at > :started_at THEN CAST(:hinted_next_at AS BIGINT) ELSE :next_at END
+    next_at = CASE WHEN hints > :hints THEN CAST(:hinted_next_at AS BIGINT) ELSE :next_at END
 WHERE id = :id AND lease = :lease AND next_at IS NOT NULL
 RETURNING *;
 
@@ -308,13 +327,17 @@ RETURNING *;
 -- name: hint_task
 -- A callback says "look". A task that is being asked about right now keeps its lease; note_look sees the hint.
 UPDATE tasks SET
-    hinted_at = :now,
+    hinted_at = :now, hints = hints + 1, told = CASE WHEN CAST(:told AS BIGINT) = 1 THEN 1 ELSE told END,
     next_at = CASE WHEN lease IS NOT NULL OR submission = 'unsent' OR next_at < :next_at THEN next_at ELSE :next_at END
 WHERE id = :id AND next_at IS NOT NULL
 RETURNING *;
 
 -- name: count_callback
-UPDATE tasks SET callbacks = callbacks + 1 WHERE id = :id RETURNING *;
+UPDATE tasks SET callbacks = callbacks + 1 WHERE id = :id;
+
+-- name: other_task_of_gateway
+-- The same task of the gateway, as somebody else's.
+SELECT id FROM tasks WHERE gateway = :gateway AND gateway_task_id = :gateway_task_id AND id <> :id LIMIT 1;
 
 -- name: settle_task
 -- First writer wins; everybody else changes nothing.
