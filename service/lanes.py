@@ -157,7 +157,7 @@ class Lanes(Generic[T]):
     def clear(self) -> list[T]:
         """Everything that waits; nothing does any more."""
         waiting: list[T] = []
-        for lane in self._lanes.values():
+        for lane in list(self._lanes.values()):  # one that becomes idle may be forgotten
             if lane.waiting:
                 self._uncount(lane)
                 waiting += lane.waiting
@@ -250,6 +250,6 @@ def _left(limits: Sequence[int], counts: Sequence[int], rung: Rung) -> int:
     used, left = 0, limits[-1]
     for at, limit in enumerate(limits):
         used += counts[at]
-        if at >= rung and limit - used < left:
-            left = limit - used
-    return min(left, limits[-1] - used)
+        if at >= min(rung, Rung.QUICK):
+            left = min(left, limit - used)
+    return left

@@ -275,6 +275,15 @@ def test_idle_lanes_are_remembered_up_to_a_number() -> None:
     assert house.remembered == LANES_MOST
 
 
+def test_what_waits_is_handed_out_though_many_lanes_are_remembered() -> None:
+    house = lanes()
+    for number in range(LANES_MOST):
+        known(house, f"{number}", QUICK_MS)
+    for name in "abc":
+        house.add(name, name)
+    assert sorted(house.clear()) == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_everything_is_sent_once_whatever_the_endpoints_do(seed) -> None:
     """A day in the house, by chance: nothing lost, nothing twice, never more senders than there are."""
