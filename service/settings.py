@@ -104,7 +104,9 @@ class SweepSettings:
 class DeliverySettings:
     """How subscribers are told."""
 
-    timeout: Span = setting(Span(15 * SECOND), "The total deadline of one attempt.", low=10)
+    timeout: Span = setting(
+        Span(15 * SECOND), "The total deadline of one attempt; a clean stop waits as long for those under way.", low=10
+    )
     concurrency: int = setting(256, "Attempts under way at once, in this process.", low=1)
     per_subscription: int = setting(16, "Attempts under way at once for one subscription.", low=1)
     answer_cap: int = setting(64 * 1024, "How much of an answer is read, in bytes.", low=0)
