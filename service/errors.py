@@ -40,6 +40,7 @@ CODES: Mapping[str, tuple[int, bool]] = MappingProxyType(
         "gateway_error": (502, True),
         "gateway_unreachable": (503, True),
         "shutting_down": (503, True),
+        "moderation_delayed": (504, True),
         "outcome_unknown": (504, False),
         # how a task ended, rather than how a request did
         "task_failed": (502, False),

@@ -12,15 +12,18 @@ A create ends in one of five ways, and which one it is decides whether it may ev
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from service.assets import MOST_NAMED, STAND_IN, is_public, with_assets
 from service.clock import SECOND, Clock
 from service.costs import read_price, reckoned
 from service.dialects import DIALECTS
+from service.dialects.library import LibraryRoute
+from service.dialects.library import Operation as LibraryOperation
 from service.dialects.shape import Dialect, Route, Surface
 from service.egress import Egress, Lost, NotSent
 from service.errors import Problem, SettingsError, invalid
@@ -73,6 +76,7 @@ class Unknown:
     problem: Problem
 
 
+ReadError = Callable[[int, Any], Problem | None]
 CreateOutcome = Accepted | Refused | Busy | Unsent | Unknown
 
 
@@ -99,6 +103,7 @@ class Gateway:
         self._egress = egress
         self._clock = clock
         self._slots = asyncio.Semaphore(settings.concurrency)
+        self._giving = asyncio.Semaphore(settings.concurrency)  # images may take long, and keep nobody from asking
         self._spacing_s = 1 / settings.rate
         self._next_turn_at = 0.0
         self.paused_until = 0  # asking
@@ -118,9 +123,21 @@ class Gateway:
             said = getattr(request, name) not in (None, (), {})
             if said and name not in surface.accepts and name not in ("metadata", "webhook_url", "extra"):
                 raise invalid(name, f"{self.dialect.title} has no such parameter")
+        request = self._as_prepared(request)
         surface.check(request)
         # refuses an `extra` that collides with a parameter, or with our callback
         surface.write_create(request, "https://reelhook.invalid/" if self.calls_back else None)
+
+    def _as_prepared(self, request: VideoRequest) -> VideoRequest:
+        """The request as it will be sent, with stand-ins for assets that are still to be made; a Problem where that
+        cannot be."""
+        sources = frozenset(self.unprepared(request))
+        if len(sources) > MOST_NAMED:
+            raise invalid("media", f"holds {len(sources)} images; at most {MOST_NAMED} are taken")
+        for index, media in enumerate(request.media):
+            if media.url in sources and self.dialect.library is not None:
+                self.dialect.library.check_source(media.url, f"media[{index}].url")
+        return with_assets(request, dict.fromkeys(sources, STAND_IN)) if sources else request
 
     async def create(
         self, request: VideoRequest, surface: Surface, callback_url: str | None, timeout_ms: int
@@ -146,8 +163,50 @@ class Gateway:
             self._creating -= 1
         return self._judge_create(surface, answer)
 
+    @property
+    def prepares_images(self) -> bool:
+        """Whether public images are given to this gateway before a create names them."""
+        library = self.dialect.library
+        return library is not None and (self.settings.moderate or not library.on_request)
+
+    def unprepared(self, request: VideoRequest) -> tuple[str, ...]:
+        """The images that have to be given to this gateway before a create may use them, each once."""
+        if not self.prepares_images:
+            return ()
+        images = (media.url for media in request.media if media.type == "image")
+        return tuple(dict.fromkeys(url for url in images if is_public(url)))
+
+    async def give(
+        self, operation: LibraryOperation, body: Json, group_id: str, timeout_ms: int
+    ) -> Json | Refused | Busy | Unsent | Unknown:
+        """Send one request of this gateway's library, once; the answer, or why there is none.
+
+        timeout_ms: for its turn, and again for the answer.
+        """
+        library = self.dialect.library
+        assert library is not None  # callers ask only where there is one
+        full = self._full()
+        if full is not None:
+            return Busy(full)
+        request = self._request(library.route(operation), group_id, dumps(body))
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                await self._giving.acquire()
+        except TimeoutError:
+            return Busy(Problem("too_many_pending", f"other images are on their way to {self.name} already"))
+        try:
+            answer = await self._egress.ask(request, timeout_ms=timeout_ms, cap=ANSWER_CAP)
+        except NotSent as error:
+            return Unsent(Problem("gateway_unreachable", f"{self.name} cannot be reached: {error}"))
+        except Lost as error:
+            code = "moderation_delayed" if library.on_request else "gateway_error"
+            return Unknown(Problem(code, f"{self.name} did not answer: {error}. The same request may be sent again"))
+        finally:
+            self._giving.release()
+        return self._judge(answer, library.read_error or self.dialect.read_error)
+
     def _full(self) -> Problem | None:
-        """Why no create goes out just now."""
+        """Why nothing new goes out just now."""
         wait_ms = self.full_until - self._clock()
         if wait_ms > 0:
             return Problem(
@@ -261,21 +320,32 @@ class Gateway:
         return problem or answer
 
     def _judge_create(self, surface: Surface, answer: HttpAnswer) -> CreateOutcome:
-        body = _json(answer)
-        problem = self._problem(answer, body)
-        if problem is not None:
-            if problem.code in BUSY:
-                self.full_until = max(self.full_until, self._clock() + _bounded(problem))
-                return Busy(problem)
-            refused = problem.code in REFUSALS and answer.status not in (408, 425)
-            return Refused(problem) if refused else Unknown(_doubt(self.name, problem.message, problem))
-        snapshot = surface.read_receipt(body) if isinstance(body, dict) else None
-        if snapshot is None or snapshot.gateway_task_id is None:
+        told = self._judge(answer, self.dialect.read_error)
+        if isinstance(told, Unknown):
+            return Unknown(_doubt(self.name, told.problem.message, told.problem))
+        if not isinstance(told, dict):
+            return told
+        snapshot = surface.read_receipt(told)
+        if snapshot.gateway_task_id is None:
             return Unknown(_doubt(self.name, f"it answered HTTP {answer.status} without a task id"))
         return Accepted(self.reckoned(snapshot))
 
-    def _problem(self, answer: HttpAnswer, body: Any) -> Problem | None:
-        problem = self.dialect.read_error(answer.status, body)
+    def _judge(self, answer: HttpAnswer, read_error: ReadError) -> Json | Refused | Busy | Unknown:
+        """What an answer to something that we sent means: the body, where it is no error."""
+        body = _json(answer)
+        problem = self._problem(answer, body, read_error)
+        if problem is None and isinstance(body, dict):
+            return body
+        if problem is None:
+            return Unknown(Problem("gateway_error", f"it answered HTTP {answer.status} without a JSON object"))
+        if problem.code in BUSY:
+            self.full_until = max(self.full_until, self._clock() + _bounded(problem))
+            return Busy(problem)
+        refused = problem.code in REFUSALS and answer.status not in (408, 425)
+        return Refused(problem) if refused else Unknown(problem)
+
+    def _problem(self, answer: HttpAnswer, body: Any, read_error: ReadError | None = None) -> Problem | None:
+        problem = (read_error or self.dialect.read_error)(answer.status, body)
         if problem is None and not 200 <= answer.status < 300:
             problem = Problem("gateway_error", f"{self.name} answered HTTP {answer.status}")
         if problem is not None:
@@ -291,7 +361,9 @@ class Gateway:
         """With what it says of the cost, in money where the settings name a price."""
         return reckoned(snapshot, self.price, refunds=self.dialect.refunds)
 
-    def _request(self, route: Route, task_id: str = "", body: bytes = b"", query: str = "") -> HttpRequest:
+    def _request(
+        self, route: Route | LibraryRoute, task_id: str = "", body: bytes = b"", query: str = ""
+    ) -> HttpRequest:
         headers = {"accept": "application/json"}
         if self.settings.key:
             headers["authorization"] = f"Bearer {self.settings.key}"
@@ -324,7 +396,7 @@ def surface_of(task: Task) -> Surface:
     return DIALECTS[task.dialect].surface(task.surface)
 
 
-def _filled(route: Route, task_id: str) -> str:
+def _filled(route: Route | LibraryRoute, task_id: str) -> str:
     return route.path.replace("{id}", quote(task_id, safe=""))
 
 

@@ -97,8 +97,9 @@ class Hearing:
             problem.retry_after_ms or 0, back_off(task.misses + 1, self._chance(), longest=MOST_WAIT_TO_SEND_MS)
         )
         next_at = min(task.deadline_at, now + pause)
+        statement = "postpone_preparation" if task.preparing else "postpone_create"
         postponed = yield from step(
-            "postpone_create", id=task.id, lease=task.lease, error=error_text(problem), next_at=next_at, now=now
+            statement, id=task.id, lease=task.lease, error=error_text(problem), next_at=next_at, now=now
         )
         return Settled(postponed or (yield from _current(task)), [])
 

@@ -195,6 +195,7 @@ class Task:
     when_full: queue or refuse, what to do when the gateway takes no more. lease: who works on it until next_at.
     mount: the compatible API that it came in by, None for the native one; caller_…: what is spoken there, and the model
     by the caller's name for it, where a route leads to another one. deleted_at: when its caller hid it from that API.
+    preparing: 1 while some of its images have still to be taken in by the gateway. assets: what was made of them.
     """
 
     id: str
@@ -229,6 +230,8 @@ class Task:
     caller_surface: str | None = None
     caller_model: str | None = None
     deleted_at: int | None = None
+    preparing: int = 0
+    assets: Json = field(default_factory=dict)
 
     @property
     def video_url(self) -> str | None:

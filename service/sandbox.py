@@ -14,12 +14,14 @@ from functools import lru_cache
 from random import Random
 from types import TracebackType
 
+from service.assets import AssetGroup, Upload, Uploaded
 from service.clock import Clock
 from service.dialects.shape import Dialect, Surface
 from service.egress import Egress
 from service.errors import Problem
 from service.model import ListQuery, Status, VideoRequest, View, request_to_json
 from service.sandbox_callbacks import Callbacks, Patience
+from service.sandbox_library import SandboxLibrary, script_of
 from service.sandbox_log import CreateNote, SandboxLog
 from service.sandbox_script import REFUSALS, Script, chance_script, check_rates, read_script
 from service.sandbox_task import SandboxTask, worded
@@ -101,6 +103,9 @@ class Simulator:
             pause_ms=settings.callback_pause_ms,
         )
         self._callbacks = Callbacks(dialect, egress, clock, patience, self.log)
+        self._library = (
+            SandboxLibrary(dialect.name, dialect.library, egress, self.log) if dialect.library is not None else None
+        )
 
     async def __aenter__(self) -> "Simulator":
         return self
@@ -125,14 +130,37 @@ class Simulator:
         if not script.numbers:
             script = chance_script(self.settings.rates, luck.random)
         self._refuse(wanted, script)
+        if self._library is not None:
+            self._library.check(wanted)
         task = self._make(surface, wanted, script, luck)
         self._pending.append(task)
         self.log.creates[task.id] = _note_create(task)
         self._callbacks.follow(task)
+        await self._answer_late(script)
+        return task.view(self._clock())
+
+    def make_group(self, wanted: AssetGroup) -> AssetGroup:
+        """Make an asset group; Problem when it is refused."""
+        self._refuse_scripted(wanted.name, read_script(f"{wanted.name} {wanted.description}"))
+        return self._assets().make_group(wanted)
+
+    async def take_in(self, upload: Upload, group_id: str) -> Uploaded:
+        """Take images in; Problem when they are refused, ReplyLost when the caller never hears what became of them."""
+        script = script_of(upload)
+        self._refuse_scripted("\n".join(upload.sources), script)
+        uploaded = await self._assets().take_in(upload, group_id)
+        await self._answer_late(script)
+        return uploaded
+
+    def _assets(self) -> SandboxLibrary:
+        if self._library is None:
+            raise Problem("not_found", f"{self.dialect.title} has no assets")
+        return self._library
+
+    async def _answer_late(self, script: Script) -> None:
         await asyncio.sleep(script.number("slow create") / 1000)
         if "drop" in script or "stall" in script:
             raise ReplyLost(stalled="stall" in script)
-        return task.view(self._clock())
 
     def note_answered(self, task_id: str) -> None:
         """The caller was still there when the answer to its create was ready."""
@@ -230,13 +258,16 @@ class Simulator:
         now = self._clock()
         return self.log.to_json(self.dialect.name, ((task.id, task.status(now)) for task in self._tasks.values()))
 
-    def _refuse(self, wanted: VideoRequest, script: Script) -> None:
+    def _refuse_scripted(self, what: str, script: Script) -> None:
         for status in REFUSALS:
-            seen = (wanted.prompt or "", status)
+            seen = (what, status)
             if self._refused[seen] < script.number(str(status)):
                 self._refused[seen] += 1
                 self.log.refusals += 1
                 raise refusal(status)
+
+    def _refuse(self, wanted: VideoRequest, script: Script) -> None:
+        self._refuse_scripted(wanted.prompt or "", script)
         if self._full():
             self.log.refusals += 1
             raise Problem("too_many_pending", f"{self.settings.pending_cap} tasks are pending already")

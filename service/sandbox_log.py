@@ -33,11 +33,22 @@ class CallbackNote:
 
 
 @dataclass(slots=True, kw_only=True)
+class UploadNote:
+    """An image that was given to the gateway. group: empty where there are none."""
+
+    source: str
+    group: str
+    approved: bool
+
+
+@dataclass(slots=True, kw_only=True)
 class SandboxLog:
-    """Everything noted. creates: by id. refusals: of creates. gets: of tasks that there are, alone or in a list that
-    asks for them by id. lists: requests of one."""
+    """Everything noted. creates: by id. refusals: of creates and uploads. gets: of tasks that there are, alone or in a
+    list that asks for them by id. lists: requests of one. groups: how many asset groups were made."""
 
     creates: dict[str, CreateNote] = field(default_factory=dict)
+    uploads: list[UploadNote] = field(default_factory=list)
+    groups: int = 0
     callbacks: list[CallbackNote] = field(default_factory=list)
     refusals: int = 0
     lists: int = 0
@@ -60,6 +71,8 @@ class SandboxLog:
             "creates": [asdict(note) for note in self.creates.values()],
             "tasks_by_fingerprint": Counter(note.fingerprint for note in self.creates.values()),
             "tasks": [{"id": task_id, "status": status} for task_id, status in tasks],
+            "uploads": [asdict(note) for note in self.uploads],
+            "groups": self.groups,
             "refusals": self.refusals,
             "callbacks": [asdict(note) for note in self.callbacks],
             "gets": self.gets_by_task.total(),

@@ -95,6 +95,13 @@ MARKERS = (
     Marker(name="get 500", argument="xN", default=1, meaning="The first query, or N queries, are answered with 500."),
     Marker(name="ends before delete", meaning="The task fails, untold, just before a request deletes it."),
     Marker(name="unlisted", meaning="No list of tasks shows the task; a query about it alone does."),
+    Marker(name="rejected", meaning="In the URL of an image: it does not pass the moderation."),
+    Marker(
+        name="delayed",
+        argument="xN",
+        default=1,
+        meaning="In the URL of an image: its moderation is not ready in time, once or N times.",
+    ),
     Marker(name="html", meaning="One query is answered with 502 and a page of HTML."),
 )
 _BY_NAME = {marker.name: marker for marker in MARKERS}

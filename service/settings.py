@@ -75,6 +75,9 @@ class SubmitSettings:
         "it was answered; 0ms: never.",
         low=0,
     )
+    prepare_timeout: Span = setting(
+        Span(MINUTE), "How long a gateway may take to take in or moderate an image before it is asked again.", low=10
+    )
     body_limit: int = setting(32 * 2**20, "The largest request body that is accepted, in bytes.", low=1024)
 
 
@@ -234,6 +237,15 @@ class GatewaySettings:
     price: PriceSettings | None = setting(None, "")
     min_interval: Span | None = setting(
         None, "Never ask about one task more often than this; by default what its documentation asks for.", low=1
+    )
+    moderate: bool = setting(
+        False,
+        "cubicspaces: have the images of tasks moderated before they are used, as it asks for images of real people.",
+    )
+    foreign_assets: bool = setting(
+        True,
+        "Whether callers may use assets of the gateway's account that were not made through Reelhook; those that were "
+        "are for their owner alone.",
     )
     creates: int = setting(100, "Creates under way at once, in this process; more have to wait.", low=1)
     rate: int = setting(10, "Questions per second, in this process.", low=1)

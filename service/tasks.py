@@ -7,10 +7,11 @@ gateway or was turned away as one too many; every other doubt stays a doubt (`su
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
+from service.assets import assets_named, with_assets
 from service.cancelling import Cancelling
 from service.clock import Clock
 from service.dialects.shape import Surface
@@ -32,11 +33,13 @@ from service.model import (
 )
 from service.mounts import Mount, respelled
 from service.pace import Pace
+from service.preparing import Preparing
 from service.schedule import first_look
 from service.settings import Settings
 from service.settling import End, Settled, conclude
 from service.signing import CallbackTokens
-from service.store.statements import Database
+from service.store.assets import check_assets
+from service.store.statements import Database, Transaction
 from service.store.store import (
     Dispatch,
     IdempotencyKey,
@@ -45,9 +48,12 @@ from service.store.store import (
     Replay,
     renew_create,
 )
+from service.uploading import Uploading
 from service.wire import dumps
 
 log = logging.getLogger("reelhook.tasks")
+
+T = TypeVar("T")
 
 RECORD_TRIES = 20
 RECORD_PAUSE_S = 2
@@ -106,6 +112,7 @@ class Tasks:
         clock: Clock,
         chance: Callable[[], float],
         hand_over: Callable[[list[Dispatch]], None],
+        uploading: Uploading,
     ) -> None:
         self._database = database
         self._reads = reads
@@ -118,6 +125,9 @@ class Tasks:
         self._limits = limits
         self._clock = clock
         self._hearing = Hearing(publisher, settings, chance)
+        self._preparing = Preparing(
+            database=database, uploading=uploading, hearing=self._hearing, settings=settings, clock=clock
+        )
         self._hand_over = hand_over
         self._cancelling = Cancelling(
             database=database,
@@ -168,7 +178,7 @@ class Tasks:
         repeatable = None
         if stored is not None and key is None and window_ms:
             repeatable = Repeatable(fingerprint=_fingerprint(order), since=task.created_at - window_ms)
-        replay = await self._database.write(self._limits.store, task, key, _one_shot(order, task), repeatable)
+        replay = await self._database.write(self._store, order, task, key, repeatable)
         if stored is not None and repeatable is not None:
             stored(replay.task_id if replay else task.id)
         if replay is not None:
@@ -176,16 +186,33 @@ class Tasks:
         log.info("task.stored task=%s gateway=%s owner=%s", task.id, task.gateway, task.owner)
         return self.start(task)
 
+    def _store(
+        self, order: Order, task: Task, key: IdempotencyKey | None, repeatable: Repeatable | None
+    ) -> Transaction[Replay | None]:
+        """Store the task, unless its key is known, or it names what belongs to somebody else."""
+        replay = yield from self._limits.store(task, key, _one_shot(order, task), repeatable)
+        if replay is None:
+            named, group_id = assets_named(order.request), order.request.asset_group_id
+            foreign = order.gateway.settings.foreign_assets
+            yield from check_assets(order.owner, order.gateway.name, named, group_id, foreign=foreign)
+        return replay
+
     async def _send(self, task: Task) -> Task:
-        """Send the create of a task that is committed as `sending`, and record what came of it."""
+        """Prepare a task, if there is anything to prepare; send the create when it is committed as `sending`; and
+        record what came of it."""
         gateway = self._gateways[task.gateway]
-        surface = surface_of(task)
+        if task.preparing:
+            prepared = await self._leased(task, self._preparing.prepare(task, gateway))
+            done = await self._preparing.record(task, prepared)
+            gateway.wake()
+            self._hand_over(done.dispatches)
+            if done.task.submission is not Submission.SENDING or done.task.lease != task.lease:
+                return done.task  # it has to wait, or is over, or another process sends it
+            task = done.task
         url = gateway.callback_url(self._tokens.issue(gateway.name, task.id))
-        creating = asyncio.create_task(gateway.create(task.request, surface, url, self._settings.submit.timeout))
-        try:
-            outcome = await self._leased(task, creating)
-        finally:
-            creating.cancel()
+        request = with_assets(task.request, task.assets.get("urls", {}), task.assets.get("group"))
+        creating = gateway.create(request, surface_of(task), url, self._settings.submit.timeout)
+        outcome = await self._leased(task, creating)
         return await asyncio.shield(self._surely_record(task, gateway, outcome))
 
     async def drain(self, timeout_ms: int) -> None:
@@ -193,17 +220,22 @@ class Tasks:
         if self._sending:
             await asyncio.wait(list(self._sending.values()), timeout=timeout_ms / 1000)
 
-    async def _leased(self, task: Task, creating: "asyncio.Task[CreateOutcome]") -> CreateOutcome:
-        """Wait for a create, which with inline media can take minutes, and keep others from doubting it."""
+    async def _leased(self, task: Task, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for a create, which with inline media can take minutes, or for what comes before it; and keep others
+        from doubting or repeating it."""
         lease_ms = self._settings.submit.lease
-        while True:
-            done, _ = await asyncio.wait({creating}, timeout=lease_ms / 3000)
-            if done:
-                return creating.result()
-            try:
-                await self._database.write(renew_create, task.id, task.lease, self._clock() + lease_ms)
-            except Exception:  # at worst it is doubted too early; to break off the create would be worse
-                log.exception("task.lease_unrenewed task=%s", task.id)
+        working = asyncio.create_task(work)
+        try:
+            while True:
+                done, _ = await asyncio.wait({working}, timeout=lease_ms / 3000)
+                if done:
+                    return working.result()
+                try:
+                    await self._database.write(renew_create, task.id, task.lease, self._clock() + lease_ms)
+                except Exception:  # at worst it is doubted too early; to break off the create would be worse
+                    log.exception("task.lease_unrenewed task=%s", task.id)
+        finally:
+            working.cancel()
 
     def start(self, task: Task) -> asyncio.Task[Task]:
         """Send the create of a task in a task of its own, which `drain` waits for."""
@@ -240,6 +272,7 @@ class Tasks:
 
     def _new_task(self, order: Order) -> Task:
         now, came_in = self._clock(), order.came_in
+        preparing = bool(order.gateway.unprepared(order.request))
         return Task(
             id=new_id("task", now),
             owner=order.owner,
@@ -248,7 +281,8 @@ class Tasks:
             surface=order.surface.name,
             request=order.request,
             status=Status.QUEUED,
-            submission=Submission.SENDING,
+            submission=Submission.UNSENT if preparing else Submission.SENDING,
+            preparing=int(preparing),
             when_full=order.when_full,
             created_at=now,
             updated_at=now,
@@ -287,6 +321,7 @@ class Tasks:
                 next_at = min(task.deadline_at, max(look_at, now + gateway.min_interval_ms))
                 return await self._database.write(self._hearing.accept, task, snapshot, next_at, now)
             case Refused(problem):
+                await self._preparing.doubt_assets(task, problem)
                 return await self._database.write(self._hearing.refuse, task, problem, now)
             case Busy(problem) | Unsent(problem) if task.when_full == "refuse":
                 # the caller will try again: he is told when, also where the gateway did not say (gateways.md F8.9)

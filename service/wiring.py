@@ -34,6 +34,7 @@ from service.store.store import Reads
 from service.sweeper import Sweeper
 from service.tasks import Tasks
 from service.unanswered import Unanswered
+from service.uploading import Uploading
 
 log = logging.getLogger("reelhook.wiring")
 
@@ -55,6 +56,7 @@ class Services:
     links: Links
     tasks: Tasks
     unanswered: Unanswered
+    uploading: Uploading
     sweeper: Sweeper
     deliveries: Deliveries
     content: Content
@@ -94,6 +96,7 @@ async def open_services(
         base_url = (settings.public_url or "").rstrip("/")
         links = Links(base_url, ContentTokens(secret_key), settings.content.link_lifetime)
         publisher = Publisher(links, deliveries.lease)
+        uploading = Uploading(database=database, egress=egress, settings=settings, clock=clock)
         tasks = Tasks(
             database=database,
             reads=reads,
@@ -107,6 +110,7 @@ async def open_services(
             clock=clock,
             chance=chance,
             hand_over=deliveries.take_over,
+            uploading=uploading,
         )
         looks = Looks(
             database=database,
@@ -159,6 +163,7 @@ async def open_services(
             links=links,
             tasks=tasks,
             unanswered=Unanswered(database, clock),
+            uploading=uploading,
             sweeper=sweeper,
             deliveries=deliveries,
             content=content,

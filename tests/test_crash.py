@@ -37,7 +37,7 @@ class Process:
             port = {self.port}
             public_url = "{self.base_url}"
             egress.allow = ["127.0.0.0/8"]
-            submit = {{timeout = "1s", lease = "500ms", unclaimed = "1s"}}
+            submit = {{timeout = "1s", lease = "500ms", unclaimed = "1s", prepare_timeout = "1s"}}
             sweep = {{first_guess = "200ms", timeout = "1s"}}
             deliveries = {{timeout = "1s", retries = ["100ms", "100ms", "100ms", "1s", "1s"]}}
             [gateways.{dialect}]
@@ -163,6 +163,24 @@ async def test_a_create_that_kill_9_left_unanswered_is_the_same_task_when_it_is_
         assert (again.status_code, again.headers["x-should-retry"]) == (504, "false")
         assert task["id"] in again.text
         assert len(sandbox.log.creates) == 1
+
+
+@pytest.mark.parametrize("after_ms", [20, 250, 400])
+async def test_kill_9_in_the_middle_of_an_upload_leaves_a_task_that_is_made_once(tmp_path, after_ms):
+    async with running(tmp_path, "worldrouter") as (process, http, sandbox):
+        slow = {"type": "image", "role": "reference_image", "url": "https://example.com/[slow create 200ms].png"}
+        body = {"gateway": "worldrouter", "model": "seedance-2.0", "prompt": "image 1 walks", "media": [slow]}
+        submitting = asyncio.create_task(http.post("/v1/tasks", json=body))
+        while not sandbox.log.uploads:
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(after_ms / 1000)
+        process.stop(signal.SIGKILL)
+        await asyncio.gather(submitting, return_exceptions=True)
+        await process.start()
+        (task,) = (await http.get("/v1/tasks")).json()["data"]
+        ended = (await until_over(http, {task["id"]}))[task["id"]]
+        assert len(sandbox.log.creates) <= 1, "a task was created twice"
+        assert ended == "succeeded" or after_ms > 200, "before its create left, a crash leaves nothing in doubt"
 
 
 async def test_sigterm_ends_with_zero_and_finishes_what_is_under_way(tmp_path):

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from service.dialects import ark_task, new_api, unified
 from service.dialects.answers import write_failure
 from service.dialects.content import check_media
+from service.dialects.cubicspaces_moderation import LIBRARY
 from service.dialects.fields import Field, check_duration, check_fields, complete, names_of, read_lengths, spelling_of
+from service.dialects.modes import check_modes, check_prompt, check_roles_agree
 from service.dialects.shape import Dialect, Route, Surface
 from service.errors import Problem, invalid
 from service.model import Media, Status, VideoRequest, View
@@ -66,21 +68,26 @@ def check_both(request: VideoRequest) -> None:
     # ASSUME any length, and Ark's -1 for automatic: the documentation gives no range (gateways.md F7)
     check_duration(request.duration, 1, 3600, auto=True)
     check_media(request.media, public_media)
+    check_prompt(request.prompt, request.media, "prompt")
 
 
 def check_official(request: VideoRequest) -> None:
     check_fields(request, OFFICIAL_FIELDS)
     ark_task.check_content(request)
+    check_modes(request.media, "media")
     check_both(request)
 
 
 def check_unified(request: VideoRequest) -> None:
     check_fields(request, UNIFIED_FIELDS)
+    check_roles_agree(request.media, "media")
     check_both(request)
 
 
 def read_official_create(body: Json) -> VideoRequest:
     request = ark_task.read_ark_create(body, OFFICIAL_FIELDS, public_media)
+    check_modes(request.media, "content")
+    check_prompt(request.prompt, request.media, "content[].text")
     check_official(request)
     return request
 
@@ -97,6 +104,7 @@ def read_unified_create(body: Json) -> VideoRequest:
     request = unified.read_unified(
         rest, UNIFIED_FIELDS, images=images, duration=top or seconds or inner, rule=public_media
     )
+    check_roles_agree(request.media, "metadata.content")
     check_unified(request)
     return request
 
@@ -194,4 +202,5 @@ DIALECT = Dialect(
     write_callback=write_official_task,
     read_error=new_api.read_error,
     write_error=write_error,
+    library=LIBRARY,
 )

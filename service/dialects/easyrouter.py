@@ -14,6 +14,7 @@ from service.dialects.fields import (
     read_lengths,
     spelling_of,
 )
+from service.dialects.modes import check_roles_agree
 from service.dialects.shape import Dialect, Route, Surface
 from service.dialects.unified import (
     CALLBACK,
@@ -76,6 +77,7 @@ def check(request: VideoRequest) -> None:
         # easyrouter.txt 3.1: "optional, mutex with duration"
         raise invalid("metadata.frames", "cannot be combined with a duration; give one of them")
     check_media(request.media, image_roles)
+    check_roles_agree(request.media, "media")
 
 
 def write_create(request: VideoRequest, callback_url: str | None) -> Json:

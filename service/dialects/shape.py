@@ -15,6 +15,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from service.dialects.library import Library
 from service.errors import Problem
 from service.model import TERMINAL, ListQuery, Snapshot, Status, VideoRequest, View
 from service.wire import Json, Path, carry, pick, place
@@ -135,7 +136,7 @@ class Dialect:
     poll_header: the header that tells callers how many milliseconds to wait before they ask again. read_error: None
     when the answer is no error. write_error: HTTP status and body. refunds: whether a task that ended without a video
     costs nothing, as easyrouter.txt 5.4 and cubicspaces.txt "Failure Refund" say; ASSUME the same where nothing is
-    said.
+    said. library: what it does with images that are given to it before they are used.
     """
 
     name: str
@@ -156,6 +157,7 @@ class Dialect:
     result_needs_key: bool = False
     refunds: bool = True
     poll_header: str | None = None
+    library: Library | None = None
 
     def surface(self, name: str) -> Surface:
         return next(surface for surface in self.surfaces if surface.name == name)

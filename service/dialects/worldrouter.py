@@ -15,8 +15,10 @@ from service.dialects.ark_task import (
 )
 from service.dialects.content import check_media
 from service.dialects.fields import Field, check_duration, check_fields, names_of, spelling_of
+from service.dialects.modes import check_modes
 from service.dialects.refusals import read_refusal, word_of
 from service.dialects.shape import Dialect, Route, Surface
+from service.dialects.worldrouter_assets import LIBRARY
 from service.errors import Problem, invalid
 from service.model import Media, VideoRequest, View
 from service.wire import Json
@@ -49,6 +51,7 @@ PROBLEM_BY_WORD: Mapping[str, str] = {
 
 def read_create(body: Json) -> VideoRequest:
     request = read_ark_create(body, FIELDS, asset_images)
+    check_modes(request.media, "content")
     check(request)
     return request
 
@@ -66,6 +69,7 @@ def check(request: VideoRequest) -> None:
     # ASSUME any length, and no -1: neither is mentioned (gateways.md F1 "range ?", F7 "? omit/err")
     check_duration(request.duration, 1, 3600, auto=False)
     check_media(request.media, asset_images)
+    check_modes(request.media, "media")
 
 
 def asset_images(media: Media, at: str, url_at: str) -> None:
@@ -137,4 +141,5 @@ DIALECT = Dialect(
     write_callback=write_ark_task,
     read_error=read_error,
     write_error=write_error,
+    library=LIBRARY,
 )

@@ -106,9 +106,9 @@ def insert_task(
     subscription: Subscription | None,
     repeatable: Repeatable | None = None,
 ) -> Transaction[Replay | None]:
-    """Store a task that is about to be sent, with the caller's one-shot subscription; or, when the idempotency key is
-    known already, or the same create was left by a caller who was not answered, store nothing and say which task it
-    stands for."""
+    """Store a task that is about to be prepared or sent, with the caller's one-shot subscription; or, when the
+    idempotency key is known already, or the same create was left by a caller who was not answered, store nothing and
+    say which task it stands for."""
     if key is not None:
         won = yield run(
             "insert_idempotency_key",
@@ -145,6 +145,8 @@ def insert_task(
         service_tier=task.request.service_tier or "default",
         request=dump_text(request_to_json(task.request)),
         when_full=task.when_full,
+        submission=task.submission.value,
+        preparing=task.preparing,
         now=task.created_at,
         deadline_at=task.deadline_at,
         next_at=task.next_at,
@@ -404,8 +406,14 @@ def _columns(value: Any) -> Json:
 
 
 _TASK_COLUMNS = tuple(
-    name for name in Task.__dataclass_fields__ if name not in ("request", "status", "submission", "result", "error")
+    name
+    for name in Task.__dataclass_fields__
+    if name not in ("request", "status", "submission", "result", "assets", "error")
 )
+
+
+# Columns that answers frozen by an earlier version do not have.
+_SINCE_ADDED: Json = {"preparing": 0, "assets": "{}"}
 
 
 def task_from_row(row: Row) -> Task:
@@ -414,6 +422,7 @@ def task_from_row(row: Row) -> Task:
         status=Status(row["status"]),
         submission=Submission(row["submission"]),
         result=loads(row["result"]),
+        assets=loads(row["assets"]),
         error=_problem(loads(row["error"])) if row["error"] else None,
         **{name: row[name] for name in _TASK_COLUMNS},
     )
@@ -427,6 +436,7 @@ def task_to_json(task: Task) -> Json:
         "status": task.status.value,
         "submission": task.submission.value,
         "result": dump_text(task.result),
+        "assets": dump_text(task.assets),
         "error": error_text(task.error),
     }
 
@@ -456,7 +466,9 @@ def _problem(body: Json) -> Problem:
 
 def _replay(row: Row) -> Replay:
     # an answer that was kept before a column came has nothing to say in it
-    answer = task_from_row(dict.fromkeys(_TASK_COLUMNS) | loads(row["answer"])) if row["answer"] else None
+    answer = (
+        task_from_row(dict.fromkeys(_TASK_COLUMNS) | _SINCE_ADDED | loads(row["answer"])) if row["answer"] else None
+    )
     return Replay(task_id=row["task_id"], fingerprint=row["fingerprint"], answer=answer)
 
 

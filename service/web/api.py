@@ -329,6 +329,7 @@ def show_gateway(gateway: Gateway) -> Json:
         "default_model": gateway.settings.default_model,
         "callbacks": gateway.calls_back,
         "cancel": gateway.surface.route("cancel") is not None,
+        "prepares_images": gateway.prepares_images,
         "parameters": sorted(gateway.surface.accepts),
     }
 

@@ -12,9 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from service.assets import AssetGroup, Upload, Uploaded
 from service.dialects.shape import Dialect, Offer, Operation, PageQuery, Surface
 from service.errors import Problem, invalid
 from service.formats.gateway import public_id, task_id, view
+from service.gateways import Gateway
 from service.keys import Caller
 from service.model import EVENT_OF, ListQuery, Status, Submission, Task, VideoRequest, View
 from service.mounts import Mount
@@ -25,6 +27,7 @@ from service.unanswered import Unanswered
 from service.web.answers import json_answer, problem_answer
 from service.web.content import ContentAnswer
 from service.web.forms import is_form, read_form
+from service.web.library import library_routes
 from service.web.requests import idempotency_key, identify, read_json
 from service.web.waiting import Waiting
 from service.wire import Json
@@ -77,6 +80,12 @@ class Engine(Protocol):
         """Refuse a caller without a key before anything of the request is read."""
         ...
 
+    async def make_group(self, request: Request, wanted: AssetGroup) -> AssetGroup: ...
+
+    async def take_in(self, request: Request, upload: Upload, group_id: str) -> Uploaded:
+        """Images that are given to the gateway before a create names them."""
+        ...
+
 
 EngineOf = Callable[[Request], Engine]
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -89,7 +98,7 @@ def gateway_routes(dialect: Dialect, engine_of: EngineOf) -> list[Route]:
         for route in surface.routes:
             endpoint = _ENDPOINTS[route.operation](dialect, surface, engine_of)
             routes.append(Route(route.path, endpoint, methods=[route.method]))
-    return routes
+    return routes + library_routes(dialect.library, engine_of)
 
 
 class HubEngine:
@@ -136,6 +145,19 @@ class HubEngine:
             return await self._view(await self._services.tasks.cancel(task), surface)
         except Problem as problem:
             raise self._worded(problem, task) from None
+
+    async def make_group(self, request: Request, wanted: AssetGroup) -> AssetGroup:
+        caller = await identify(request, self._services.keys)
+        return await self._services.uploading.make_group(self._owner_of_assets(), caller.name, wanted)
+
+    async def take_in(self, request: Request, upload: Upload, group_id: str) -> Uploaded:
+        caller = await identify(request, self._services.keys)
+        return await self._services.uploading.take_in(self._owner_of_assets(), caller.name, upload, group_id)
+
+    def _owner_of_assets(self) -> Gateway:
+        if self._mount.gateway is None:
+            raise Problem("not_found", f"{self._mount.name} is only a way to other gateways, and keeps no assets")
+        return self._mount.gateway
 
     async def content(self, request: Request, surface: Surface, public: str, variant: str) -> Response:
         caller = await identify(request, self._services.keys)

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from service import __version__
+from service.assets import AssetGroup, Upload, Uploaded
 from service.clock import Clock, system_clock
 from service.dialects import DIALECTS
 from service.dialects.shape import Offer, PageQuery, Surface
@@ -72,6 +73,12 @@ class SandboxEngine:
     async def cancel(self, request: Request, surface: Surface, public: str) -> View:
         await self.admit(request)
         return self._simulator.cancel(public)
+
+    async def make_group(self, request: Request, wanted: AssetGroup) -> AssetGroup:
+        return self._simulator.make_group(wanted)
+
+    async def take_in(self, request: Request, upload: Upload, group_id: str) -> Uploaded:
+        return await self._simulator.take_in(upload, group_id)
 
     async def content(self, request: Request, surface: Surface, public: str, variant: str) -> Response:
         await self.admit(request)

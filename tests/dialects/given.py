@@ -135,11 +135,13 @@ def _media(each: Spoken) -> st.SearchStrategy[tuple[Media, ...]]:
         return st.lists(st.sampled_from([Media(type="image", url=image), video, audio]), max_size=5).map(tuple)
     if each.dialect.name == "ark":
         return st.sampled_from(ARK_MODES)
-    roles = st.sampled_from(["first_frame", "last_frame", "reference_image"])
-    images = st.builds(Media, type=st.just("image"), url=st.just(image), role=roles)
-    odd = st.sampled_from([video, audio, Media(type="draft_task", extra={"draft_task": {"id": "cgt-1"}})])
-    bare = st.lists(st.just(Media(type="image", url=image)), max_size=3)
-    return (st.lists(images | odd, max_size=4) | bare).map(tuple)
+    frames = [Media(type="image", url=image, role=role) for role in ("first_frame", "last_frame")]
+    draft = Media(type="draft_task", extra={"draft_task": {"id": "cgt-1"}})
+    reference = st.just(Media(type="image", url=image, role="reference_image"))
+    references = st.lists(reference | st.sampled_from([video, draft]), max_size=3)
+    heard = references.map(lambda media: [*media, audio] if any(item.url for item in media) else media)
+    bare = st.lists(st.just(Media(type="image", url=image)), max_size=1 if "official" in str(each) else 3)
+    return (references | heard | bare | st.sampled_from([frames[:1], frames])).map(tuple)
 
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {

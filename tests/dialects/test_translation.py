@@ -180,7 +180,7 @@ def test_f7_a_wish_that_a_gateway_cannot_express_is_refused_before_anything_is_s
         ("videos-videos", {"model": "seedance-2.0-fast", "resolution": "1080p"}, "resolution"),
         ("videos-videos", {"media": (FIRST, PLAIN)}, "media[].role"),
         ("videos-videos", {"prompt": None}, "prompt"),
-        ("ark-official", {"media": (FIRST, REFERENCE)}, "media[].role"),
+        ("ark-official", {"media": (FIRST, REFERENCE)}, "media"),
         ("ark-official", {"media": (PLAIN, Media(type="audio", url="https://x/a", role="hero"))}, "media[1].role"),
         ("ark-official", {"extra": {"frames": 30}}, "frames"),
         ("ark-official", {"prompt": None}, "prompt"),

@@ -1,11 +1,11 @@
 -- name: insert_task
 INSERT INTO tasks (
     id, owner, gateway, dialect, surface, model, service_tier, request, when_full, status, submission, result,
-    created_at, updated_at, deadline_at, misses, callbacks, next_at, lease,
+    created_at, updated_at, deadline_at, misses, callbacks, next_at, lease, preparing,
     mount, caller_dialect, caller_surface, caller_model
 ) VALUES (
-    :id, :owner, :gateway, :dialect, :surface, :model, :service_tier, :request, :when_full, 'queued', 'sending', '{}',
-    :now, :now, :deadline_at, 0, 0, :next_at, :lease,
+    :id, :owner, :gateway, :dialect, :surface, :model, :service_tier, :request, :when_full, 'queued', :submission, '{}',
+    :now, :now, :deadline_at, 0, 0, :next_at, :lease, :preparing,
     :mount, :caller_dialect, :caller_surface, :caller_model
 );
 
@@ -162,8 +162,21 @@ WHERE id = :id AND submission IN ('sending', 'unknown')
 RETURNING *;
 
 -- name: renew_create
--- The create is still under way, and so is its process.
-UPDATE tasks SET next_at = :until WHERE id = :id AND lease = :lease AND submission = 'sending' AND next_at IS NOT NULL;
+-- The create, or what has to come before it, is still under way, and so is its process.
+UPDATE tasks SET next_at = :until
+WHERE id = :id AND lease = :lease AND submission IN ('unsent', 'sending') AND next_at IS NOT NULL;
+
+-- name: prepared_task
+-- All its images are there: only now its create may leave. Fenced by the lease, so that it leaves once.
+UPDATE tasks SET submission = 'sending', preparing = 0, assets = :assets, error = NULL, next_at = :next_at,
+    updated_at = :now
+WHERE id = :id AND lease = :lease AND submission = 'unsent' AND preparing = 1 AND next_at IS NOT NULL
+RETURNING *;
+
+-- name: postpone_preparation
+UPDATE tasks SET error = :error, misses = misses + 1, next_at = :next_at, lease = NULL, updated_at = :now
+WHERE id = :id AND lease = :lease AND submission = 'unsent' AND preparing = 1 AND next_at IS NOT NULL
+RETURNING *;
 
 -- name: postpone_create
 -- The create provably did not happen: it will be offered again.
@@ -202,14 +215,16 @@ WHERE id IN (SELECT id FROM due)
 RETURNING *;
 
 -- name: claim_tasks_to_send
--- Committed as `sending` before anything is sent, so that a crash leaves a doubt and never a repetition.
+-- Committed as `sending` before anything is sent, so that a crash leaves a doubt and never a repetition. What is to be
+-- prepared first stays unsent.
 WITH due AS MATERIALIZED (
     SELECT id FROM tasks
     WHERE gateway = :gateway AND submission = 'unsent' AND next_at IS NOT NULL AND next_at <= :now
     ORDER BY next_at LIMIT :limit
     /* skip locked */
 )
-UPDATE tasks SET submission = 'sending', next_at = :until, lease = :lease
+UPDATE tasks SET
+    submission = CASE WHEN preparing = 1 THEN submission ELSE 'sending' END, next_at = :until, lease = :lease
 WHERE id IN (SELECT id FROM due)
 RETURNING *;
 
