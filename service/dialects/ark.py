@@ -20,7 +20,7 @@ from service.dialects.ark_task import (
     write_times,
 )
 from service.dialects.content import check_media, image_roles
-from service.dialects.fields import Field, check_extra, check_fields, names_of
+from service.dialects.fields import Field, check_extra, check_fields, names_of, spelling_of
 from service.dialects.modes import check_modes
 from service.dialects.refusals import read_refusal, word_of
 from service.dialects.shape import Dialect, Route, Surface
@@ -202,6 +202,7 @@ SURFACE = Surface(
     read_receipt=read_ark_receipt,
     write_task=write_task,
     read_task=read_ark_task,
+    spelling=spelling_of(FIELDS) | {"prompt": "content", "media": "content"},
     lists=LISTS,
     write_deleted=write_deleted,
     delete_cancels=True,

@@ -183,7 +183,7 @@ class HubEngine:
             replace(query, ids=tuple(task_id(public, surface) for public in query.ids)),
             since=self._services.clock() - surface.lists.shows_ms,
         )
-        return total, [surface.write_task(view(task, surface, self._services.links)) for task in tasks]
+        return total, [surface.answered_task(view(task, surface, self._services.links)) for task in tasks]
 
     async def delete(self, request: Request, surface: Surface, public: str) -> View:
         """The record is hidden from this API; the native one still shows it, and at the gateway nothing is deleted."""

@@ -116,13 +116,13 @@ RETURNING *;
 
 -- name: listed_tasks
 -- As the callers of one compatible API list them, by the model's name that is theirs. Ids sort by time: `first` lets the
--- index leave out what is too old. Only ids are counted and ordered, for the rows are long.
-WITH seen AS (
-    SELECT id, owner, created_at, status, service_tier, COALESCE(caller_model, model) AS called FROM tasks
-    WHERE COALESCE(mount, gateway) = :mount AND deleted_at IS NULL
-),
-found AS (
-    SELECT id FROM seen
+-- index leave out what is too old. Only ids are counted and ordered, for the rows are long. What is seen is no CTE: SQLite
+-- would write all of it down first.
+WITH found AS (
+    SELECT id FROM (
+        SELECT id, owner, created_at, status, service_tier, COALESCE(caller_model, model) AS called FROM tasks
+        WHERE COALESCE(mount, gateway) = :mount AND deleted_at IS NULL
+    ) AS seen
     WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
       AND id >= :first AND created_at >= :since
       AND (status = :status OR CAST(:status AS TEXT) IS NULL)
@@ -141,12 +141,11 @@ WITH RECURSIVE asked (start, task_id) AS (
     SELECT start + 31, SUBSTR(CAST(:ids AS TEXT), start + 31, 31) FROM asked
     WHERE start + 31 <= LENGTH(CAST(:ids AS TEXT))
 ),
-seen AS (
-    SELECT id, owner, created_at, status, service_tier, COALESCE(caller_model, model) AS called FROM tasks
-    WHERE COALESCE(mount, gateway) = :mount AND deleted_at IS NULL
-),
 found AS (
-    SELECT id FROM asked JOIN seen ON id = task_id
+    SELECT id FROM asked JOIN (
+        SELECT id, owner, created_at, status, service_tier, COALESCE(caller_model, model) AS called FROM tasks
+        WHERE COALESCE(mount, gateway) = :mount AND deleted_at IS NULL
+    ) AS seen ON id = task_id
     WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
       AND id >= :first AND created_at >= :since
       AND (status = :status OR CAST(:status AS TEXT) IS NULL)
