@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from service.dialects import DIALECTS
-from service.model import iso
 from service.settings import Span
 from service.store.store import claim_tasks, step
 from service.wire import loads
@@ -342,18 +341,6 @@ async def test_tasks_of_a_gateway_that_is_not_in_the_settings_end_by_their_deadl
             return await it.services.reads.task(task["id"], None)
 
         assert (await it.until(ended, lambda found: found.status.terminal)).status == "expired"
-
-
-async def test_a_claim_that_is_cancelled_gives_back_what_it_claimed(tmp_path):
-    async with hub(tmp_path, gateway=replace(GATEWAY, base_url="http://127.0.0.1:1"), worker=False) as it:
-        task = await it.submit()
-        await it.until(lambda: it.task(task["id"]), lambda shown: shown["next_look_at"] <= iso(it.services.clock()))
-        claiming = asyncio.create_task(it.services.sweeper._claim("easyrouter", "claim_tasks_to_send", 60_000, 10))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        claiming.cancel()
-        await asyncio.gather(claiming, return_exceptions=True)
-        assert (await it.task(task["id"]))["submission"] == "unsent"
 
 
 async def test_a_deadline_counts_from_acceptance(tmp_path):

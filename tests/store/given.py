@@ -180,7 +180,7 @@ def a_look(task: Task, **changes: Any) -> dict[str, Any]:
         "unknown_word": None,
         "misses": 0,
         "alone": 0,
-        "started_at": NOW,
+        "hints": task.hints,
         "now": NOW + 1_000,
         "next_at": NOW + 10 * MINUTE,
         "hinted_next_at": NOW + 2_000,
