@@ -76,7 +76,11 @@ async def test_an_unknown_task_is_refused_as_documented(each: Spoken) -> None:
 @EVERY_SURFACE
 async def test_an_unknown_path_is_refused_in_the_words_of_the_dialect(each: Spoken) -> None:
     async with simulated(each) as caller:
-        assert caller.refusal(await caller.http.get("/nothing/here")).code in ("not_found", "forbidden")
+        assert caller.refusal(await caller.http.get("/nothing/here")).code in (
+            "unknown_route",
+            "not_found",
+            "forbidden",
+        )
 
 
 @pytest.mark.parametrize("status", REFUSALS)
