@@ -82,7 +82,7 @@ async def test_an_upload_into_an_unknown_group_is_refused() -> None:
 async def test_a_gateway_without_assets_has_no_such_route() -> None:
     async with simulated(EASYROUTER) as caller:
         answer = await caller.http.post("/v1/asset-groups", json={"name": "a"})
-        assert caller.refusal(answer).code == "not_found"
+        assert caller.refusal(answer).code in ("not_found", "unknown_route")
 
 
 @pytest.mark.parametrize("path", ["/v1/asset-groups", UPLOAD])
