@@ -50,6 +50,7 @@ REFUSALS = frozenset(
 BUSY = frozenset(("rate_limited", "too_many_pending"))
 MOST_RETRY_AFTER = 3600 * SECOND
 FIRST_FULL_MS, LONGEST_FULL_MS = SECOND // 2, 30 * SECOND
+FULLS_TRUSTED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,9 +356,7 @@ class Gateway:
             return Unknown(Problem("gateway_error", f"it answered HTTP {answer.status} without a JSON object"))
         if problem.code in BUSY:
             self._fulls += 1
-            # where it does not say how long: ever longer, or all that waits would knock at once
-            pause_ms = _bounded(problem) or min(LONGEST_FULL_MS, FIRST_FULL_MS << min(self._fulls - 1, 10))
-            self.full_until = max(self.full_until, self._clock() + pause_ms)
+            self.full_until = max(self.full_until, self._clock() + (_bounded(problem) or full_pause(self._fulls)))
             return Busy(problem)
         if problem.code == "not_found":  # there is no task yet that could be missing
             problem = replace(problem, code="unknown_route")
@@ -414,6 +413,12 @@ def open_gateways(
 def surface_of(task: Task) -> Surface:
     """The surface that a task was created on, whatever the settings say by now."""
     return DIALECTS[task.dialect].surface(task.surface)
+
+
+def full_pause(fulls: int) -> int:
+    """How long a gateway is left alone that has said so many times in a row that it is full, and not for how long (ms).
+    One such answer may be about one owner or one instant; a row of them is everything that waits, knocking at once."""
+    return 0 if fulls < FULLS_TRUSTED else min(LONGEST_FULL_MS, FIRST_FULL_MS << min(fulls - FULLS_TRUSTED, 10))
 
 
 def _filled(route: Route | LibraryRoute, task_id: str) -> str:

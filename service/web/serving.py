@@ -21,6 +21,7 @@ log = logging.getLogger("reelhook.web")
 EXTENSION = "reelhook.connection"
 GRACEFUL_S = 1
 PATIENT_S = 30
+ACCEPT_TURNS = 5  # of the event loop, until an accepted connection has its transport
 
 
 def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
@@ -59,6 +60,17 @@ async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[str]:
             yield url_of(listening)
         finally:
             await server.shutdown(sockets=[listening])
+            await _close_latecomers(server)
+
+
+async def _close_latecomers(server: uvicorn.Server) -> None:
+    """Connections that were accepted while the server shut down: uvicorn has not seen them, and nobody closes them."""
+    for _ in range(ACCEPT_TURNS):
+        await asyncio.sleep(0)
+    for connection in list(server.server_state.connections):
+        transport = connection.transport
+        if transport is not None:
+            transport.abort()
 
 
 async def serve_until_signalled(app: ASGIApp, listening: socket.socket) -> None:
