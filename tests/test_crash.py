@@ -160,7 +160,8 @@ async def test_a_create_that_kill_9_left_unanswered_is_the_same_task_when_it_is_
         await process.start()
         again = await http.post(path, json=body)
         (task,) = (await http.get("/v1/tasks")).json()["data"]
-        assert (again.status_code, again.headers["x-should-retry"]) == (504, "false")
+        # a doubt, unless a callback has told of its success by now
+        assert again.status_code == 200 or (again.status_code, again.headers["x-should-retry"]) == (504, "false")
         assert task["id"] in again.text
         assert len(sandbox.log.creates) == 1
 
