@@ -1,0 +1,203 @@
+"""Where news about a task cross each other: who claims what, what is told of it, and what is kept meanwhile."""
+
+import base64
+from dataclasses import replace
+
+import pytest
+
+from service.gateways import Refused
+from service.model import VideoRequest, shown_url
+from service.settings import Span
+from service.wire import dumps
+from tests.hub import GATEWAY, SANDBOX, SETTINGS, hub, smallest
+from tests.servers import Sink
+from tests.test_callbacks import SLOW, TRUSTING, called
+
+BODY = {"gateway": "easyrouter", "model": "dreamina-seedance-2-0", "prompt": "a cat", "metadata": {"a": 1, "b": 2}}
+BIG = "data:image/png;base64," + base64.b64encode(bytes(60_000)).decode()
+UNDERWAY = {"status": "SUCCESS", "result_url": "https://media.example.com/v.mp4"}
+
+
+async def submitted(it, body, key):
+    return await it.http.post(
+        "/v1/tasks", content=dumps(body), headers={"content-type": "application/json", "idempotency-key": key}
+    )
+
+
+# --- who claims what
+
+
+@pytest.mark.parametrize("gateway", [GATEWAY, TRUSTING], ids=["verify", "trust"])
+async def test_a_callback_cannot_claim_a_gateways_task_that_is_anothers(tmp_path, gateway):
+    lost = replace(SANDBOX, run_ms=(60_000, 60_000))
+    async with hub(tmp_path, sandbox=lost, gateway=gateway, worker=False) as it:
+        owned, unknown = await it.submit("[lost]"), await it.submit("[lost] [drop]")
+        claim = UNDERWAY | {"task_id": owned["gateway_task_id"]}
+        assert (await called(it, unknown, claim)).status_code == 200
+        shown = await it.task(unknown["id"])
+        assert (shown["submission"], shown["status"], shown["gateway_task_id"]) == ("unknown", "queued", None)
+
+
+async def test_a_callback_can_claim_a_gateways_task_that_is_nobodys(tmp_path):
+    lost = replace(SANDBOX, run_ms=(60_000, 60_000))
+    async with hub(tmp_path, sandbox=lost, worker=False) as it:
+        unknown = await it.submit("[lost] [drop]")
+        await called(it, unknown, {"task_id": "task_of_its_own", "status": "IN_PROGRESS"})
+        assert (await it.task(unknown["id"]))["gateway_task_id"] == "task_of_its_own"
+
+
+# --- what is told of it
+
+
+async def test_an_end_that_no_callback_told_of_was_found_by_sweeping(tmp_path):
+    async with hub(tmp_path, sandbox=replace(SANDBOX, run_ms=(150, 150))) as it:
+        task = await it.submit("[lost]")
+        await called(it, task, {"id": "cgt-1", "status": "running"})
+        assert (await it.ended(task))["result_source"] == "sweep"
+
+
+async def test_an_end_that_a_callback_told_of_was_found_by_it(tmp_path):
+    async with hub(tmp_path) as it:
+        assert (await it.ended(await it.submit()))["result_source"] == "callback"
+
+
+async def test_acceptance_is_told_also_when_the_end_was_quicker(tmp_path):
+    async with hub(tmp_path, gateway=TRUSTING) as it:
+        task = await it.ended(await it.submit("[slow create 300ms] [take 0ms]"))
+
+        async def told():
+            return {event["type"] for event in await it.listed(f"/v1/events?task={task['id']}")}
+
+        assert {"task.accepted", "task.succeeded"} <= await it.until(told, lambda types: "task.accepted" in types)
+
+
+async def test_a_caller_whose_task_succeeded_while_its_create_stalled_hears_of_the_success(tmp_path):
+    patient = replace(SETTINGS, submit=replace(SETTINGS.submit, timeout=Span(500)))
+    async with hub(tmp_path, gateway=TRUSTING, settings=patient) as it:
+        path, body = smallest("easyrouter")
+        answer = await it.post(path, body | {"prompt": "[stall] [take 0ms]"})
+        (task,) = await it.listed("/v1/tasks")
+        assert (answer.status_code, task["status"], task["submission"]) == (200, "succeeded", "unknown")
+
+
+async def test_a_queued_task_that_expires_was_never_sent(tmp_path):
+    async with hub(tmp_path) as it:
+        ended = await it.ended(await it.submit("[429]", execution_expires_after=1))
+        assert (ended["status"], ended["submission"], it.made()) == ("expired", "unsent", 0)
+
+
+async def test_no_claim_is_promised_where_no_callback_was_asked_for(tmp_path):
+    async with hub(tmp_path, "worldrouter") as it:
+        task = await it.submit("[drop]")
+        assert "not sent again" in task["error"]["message"]
+        assert "claim" not in task["error"]["message"]
+
+
+# --- keys
+
+
+async def test_what_was_refused_as_one_too_many_may_be_sent_again_under_its_key(tmp_path):
+    async with hub(tmp_path) as it:
+        body = BODY | {"prompt": "[429 x1] a cat", "when_full": "refuse"}
+        answers = [await submitted(it, body, "order-1") for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [429, 201]
+
+
+async def test_what_was_refused_for_good_is_told_again_under_its_key(tmp_path):
+    async with hub(tmp_path) as it:
+        answers = [await submitted(it, BODY | {"prompt": "[402 x1] a cat"}, "order-1") for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [402, 402]
+
+
+async def test_the_same_json_in_another_order_is_the_same_request(tmp_path):
+    async with hub(tmp_path) as it:
+        first = await submitted(it, BODY, "order-1")
+        again = await submitted(it, dict(reversed(BODY.items())) | {"metadata": {"b": 2, "a": 1}}, "order-1")
+        assert (again.status_code, again.json()["id"]) == (first.status_code, first.json()["id"])
+
+
+async def test_a_known_key_is_answered_before_anything_is_judged_again(tmp_path):
+    """The host of a webhook may have stopped resolving, or moved to a private address, since."""
+    async with hub(tmp_path) as it, Sink().open() as sink:
+        body = BODY | {"webhook_url": sink.url}
+        first = await submitted(it, body, "order-1")
+        it.services.egress.guard._allow = ()
+        again = await submitted(it, body, "order-1")
+        assert (again.status_code, again.headers["idempotent-replayed"]) == (first.status_code, "true")
+
+
+# --- inline media
+
+
+async def rows(it, statement, **params):
+    return await it.services.database.read(statement, **params)
+
+
+async def test_inline_media_are_kept_apart_and_reach_the_gateway_whole(tmp_path):
+    async with hub(tmp_path) as it:
+        task = await it.submit(media=[{"type": "image", "url": BIG}])
+        (made,) = it.sandbox._tasks.values()
+        (row,) = await rows(it, "task_of_owner", id=task["id"], owner=None)
+        assert (made.request.media[0].url, len(row["request"]) < 1_000) == (BIG, True)
+
+
+async def test_inline_media_of_a_create_that_waited_reach_the_gateway_whole(tmp_path):
+    async with hub(tmp_path) as it:
+        task = await it.submit("[429 x1] a cat", media=[{"type": "image", "url": BIG}])
+        await it.ended(task)
+        (made,) = it.sandbox._tasks.values()
+        assert made.request.media[0].url == BIG
+
+
+async def test_inline_media_are_forgotten_when_the_create_is_through(tmp_path):
+    async with hub(tmp_path) as it:
+        task = await it.submit(media=[{"type": "image", "url": BIG}])
+        assert await rows(it, "request", task_id=task["id"]) == []
+
+
+async def test_inline_media_of_a_create_that_waits_are_kept(tmp_path):
+    async with hub(tmp_path, worker=False) as it:
+        task = await it.submit("[429 x1] a cat", media=[{"type": "image", "url": BIG}])
+        assert len(await rows(it, "request", task_id=task["id"])) == 1
+
+
+async def test_a_small_request_is_kept_in_one_piece(tmp_path):
+    async with hub(tmp_path, worker=False) as it:
+        task = await it.submit("[429 x1] a cat")
+        assert await rows(it, "request", task_id=task["id"]) == []
+
+
+def test_inline_data_is_shown_by_its_kind_and_length():
+    assert shown_url(BIG) == f"data:image/png;base64,… ({len(BIG)} characters)"
+
+
+# --- limits of a gateway
+
+
+async def test_no_task_is_asked_about_more_often_than_its_gateway_allows_at_its_deadline_either(tmp_path):
+    seldom = replace(GATEWAY, min_interval=Span(150), callbacks=False)
+    hurried = replace(SETTINGS, sweep=replace(SETTINGS.sweep, deadline=Span(400), grace=Span(300)))
+    async with hub(tmp_path, gateway=seldom, settings=hurried, sandbox=SLOW) as it:
+        await it.ended(await it.submit("[hang]"))
+        closest_ms = it.sandbox.log.closest_gets_ms
+        assert closest_ms is None or closest_ms >= 140
+
+
+async def test_a_fault_of_ours_in_a_create_is_no_doubt(tmp_path):
+    """Nothing has left, and nobody has to wonder."""
+
+    def unwritable(request, url):
+        raise ZeroDivisionError
+
+    async with hub(tmp_path) as it:
+        broken = replace(it.dialect.surfaces[0], write_create=unwritable)
+        outcome = await it.services.gateways["easyrouter"].create(VideoRequest(model="m"), broken, None, 1_000)
+        assert isinstance(outcome, Refused) and outcome.problem.code == "internal"
+
+
+async def test_a_create_to_a_route_that_is_not_there_is_not_taken_for_a_missing_task(tmp_path):
+    async with hub(tmp_path) as it:
+        gateway = it.services.gateways["easyrouter"]
+        gateway.base_url += "/wrong"
+        answer = await it.submitted()
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_route")
