@@ -20,7 +20,7 @@ from service.keys import insert_key, new_key
 from service.model import Snapshot, Status, Submission, Task, VideoRequest, new_id
 from service.settings import ContentSettings, EgressSettings, GatewaySettings, Settings
 from service.settling import End, settle
-from service.store.store import insert_task
+from service.store.tasks import insert_task
 from service.web.app import create_app
 from service.web.serving import listen, serving
 from service.wiring import Services, open_services

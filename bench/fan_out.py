@@ -30,7 +30,8 @@ from service.model import Status, Submission, Subscription, Task, VideoRequest, 
 from service.settings import DeliverySettings, EgressSettings, Settings
 from service.settling import End
 from service.signing import new_secret
-from service.store.store import add_subscription, insert_task
+from service.store.tasks import insert_task
+from service.store.telling import add_subscription
 from service.wire import HttpRequest
 from service.wiring import Services, open_services
 from service.worker import working

@@ -33,7 +33,7 @@ from service.egress import Guard, names_of_the_system, open_egress
 from service.events import Publisher
 from service.model import new_id
 from service.settings import DeliverySettings, Settings, Span
-from service.store.store import add_subscription
+from service.store.telling import add_subscription
 from service.wiring import Services, open_services
 
 TIMEOUT_MS, SLOW_S, QUICK_S = 3_000, 2.7, 0.02

@@ -25,8 +25,10 @@ from service.model import Status, Task, new_id
 from service.schedule import back_off
 from service.settings import ArchiveSettings
 from service.settling import End, Settled, settle
+from service.store.reads import Reads
+from service.store.rows import Dispatch
 from service.store.statements import Database, Transaction, run
-from service.store.store import Dispatch, Reads, claim_tasks, give_back, renew_lease, step
+from service.store.tasks import claim_tasks, give_back, renew_lease, step
 from service.wire import Json
 
 log = logging.getLogger("reelhook.archive")

@@ -17,8 +17,10 @@ from service.hearing import Hearing
 from service.model import Snapshot, Status, Submission, Task
 from service.settings import Settings
 from service.settling import End, Settled, settle
+from service.store.reads import Reads
+from service.store.rows import Dispatch
 from service.store.statements import Database, Transaction
-from service.store.store import Dispatch, Reads, find_task, step
+from service.store.tasks import find_task, step
 
 log = logging.getLogger("reelhook.tasks")
 

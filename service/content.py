@@ -19,7 +19,7 @@ from service.links import VARIANTS, archived, result_url
 from service.model import Snapshot, Status, Task
 from service.settings import Settings
 from service.store.statements import Database, Transaction, run
-from service.store.store import find_task
+from service.store.tasks import find_task
 from service.wire import HttpRequest, dump_text
 
 log = logging.getLogger("reelhook.content")

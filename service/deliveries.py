@@ -20,9 +20,11 @@ from service.model import Attempt, DeliveryStatus, new_id
 from service.schedule import retry_at
 from service.settings import DeliverySettings
 from service.signing import sign
+from service.store.reads import Reads
 from service.store.recording import Outcome, Return, record_attempts
+from service.store.rows import Dispatch
 from service.store.statements import Database
-from service.store.store import Dispatch, Reads, claim_deliveries
+from service.store.telling import claim_deliveries
 from service.wire import HttpAnswer, HttpRequest
 
 log = logging.getLogger("reelhook.deliveries")

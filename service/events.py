@@ -7,8 +7,9 @@ from service.formats import FORMATS
 from service.formats.standard import envelope
 from service.links import Links
 from service.model import Event, Task, new_id
+from service.store.rows import Dispatch
 from service.store.statements import Transaction
-from service.store.store import Dispatch, insert_deliveries, insert_event, subscriptions_to_tell
+from service.store.telling import insert_deliveries, insert_event, subscriptions_to_tell
 
 
 @dataclass(frozen=True, slots=True)

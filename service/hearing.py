@@ -17,14 +17,12 @@ from service.schedule import back_off
 from service.settings import Settings
 from service.settling import End, Settled, conclude, end_of, merged, progressed, settle
 from service.signing import Forged
+from service.store.rows import Callback, Dispatch, error_text
 from service.store.statements import Transaction, run
-from service.store.store import (
-    Callback,
-    Dispatch,
+from service.store.tasks import (
     callback_bodies,
     callback_seen,
     drop_media,
-    error_text,
     find_task,
     forget_key,
     freeze_answer,

@@ -8,8 +8,9 @@ from service.costs import amount_text, read_money
 from service.errors import Problem, SettingsError
 from service.model import Subscription, Task, iso
 from service.settings import OwnerSettings, Settings
+from service.store.rows import IdempotencyKey, Repeatable, Replay
 from service.store.statements import Transaction, run
-from service.store.store import IdempotencyKey, Repeatable, Replay, insert_task
+from service.store.tasks import insert_task
 from service.usage import charged_between
 
 EVERYBODY = "*"

@@ -14,8 +14,9 @@ from service.pace import Pace
 from service.schedule import back_off, look_after_hint, next_look
 from service.settings import Settings
 from service.settling import End, end_of, merged, moved, progressed
+from service.store.rows import Dispatch
 from service.store.statements import Database, Transaction
-from service.store.store import Dispatch, step
+from service.store.tasks import step
 from service.tasks import Tasks
 from service.usage import book
 from service.wire import dump_text

@@ -2,7 +2,7 @@
 
 from service.clock import MINUTE, Clock
 from service.schedule import usual
-from service.store.store import Reads
+from service.store.reads import Reads
 
 SAMPLE = 100
 FRESH_MS = MINUTE

@@ -32,7 +32,7 @@ from service.store.assets import (
     key_of_group,
 )
 from service.store.statements import Database, Transaction
-from service.store.store import find_task, step
+from service.store.tasks import find_task, step
 from service.uploading import NotDone, Uploading, library_of
 from service.wire import Json, dump_text
 

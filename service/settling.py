@@ -12,8 +12,9 @@ from service.errors import Problem
 from service.events import Publisher
 from service.model import Snapshot, Status, Submission, Task
 from service.schedule import taken
+from service.store.rows import Dispatch, error_text
 from service.store.statements import Transaction
-from service.store.store import Dispatch, drop_media, error_text, find_task, step
+from service.store.tasks import drop_media, find_task, step
 from service.usage import book
 from service.wire import Json, dump_text
 

@@ -15,8 +15,9 @@ from service.gateways import Gateway
 from service.looking import Looks
 from service.model import Task, new_id
 from service.settings import Settings
+from service.store.reads import Reads
 from service.store.statements import Database
-from service.store.store import Reads, claim_tasks, give_back
+from service.store.tasks import claim_tasks, give_back
 from service.tasks import Tasks
 
 log = logging.getLogger("reelhook.sweeper")

@@ -39,15 +39,10 @@ from service.settings import Settings
 from service.settling import End, Settled, conclude
 from service.signing import CallbackTokens
 from service.store.assets import check_assets
+from service.store.reads import Reads
+from service.store.rows import Dispatch, IdempotencyKey, Repeatable, Replay
 from service.store.statements import Database, Transaction
-from service.store.store import (
-    Dispatch,
-    IdempotencyKey,
-    Reads,
-    Repeatable,
-    Replay,
-    renew_create,
-)
+from service.store.tasks import renew_create
 from service.uploading import Uploading
 from service.wire import canonical
 

@@ -28,9 +28,9 @@ from service.mounts import Mount, open_mounts
 from service.pace import Pace
 from service.settings import Settings
 from service.signing import CallbackTokens, ContentTokens
+from service.store.reads import Reads
 from service.store.sqlite import SqliteDatabase
 from service.store.statements import Database, Transaction, run
-from service.store.store import Reads
 from service.sweeper import Sweeper
 from service.tasks import Tasks
 from service.unanswered import Unanswered

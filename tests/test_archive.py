@@ -10,7 +10,7 @@ from service.dialects import DIALECTS
 from service.model import Snapshot, Status
 from service.settings import ArchiveSettings, Span
 from service.settling import End
-from service.store.store import claim_tasks
+from service.store.tasks import claim_tasks
 from service.worker import working
 from tests.bucket import Bucket
 from tests.hub import GATEWAY, SETTINGS, hub

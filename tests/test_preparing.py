@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from service.settings import RouteSettings, Span
-from service.store.store import claim_tasks
+from service.store.tasks import claim_tasks
 from service.wiring import open_services
 from service.worker import working
 from tests.hub import GATEWAY, SETTINGS, Hub, hub

@@ -7,7 +7,7 @@ import pytest
 
 from service.dialects import DIALECTS
 from service.settings import Span
-from service.store.store import claim_tasks, step
+from service.store.tasks import claim_tasks, step
 from service.wire import loads
 from service.wiring import open_services
 from service.worker import working

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from service.model import Submission
-from service.store.store import step
+from service.store.tasks import step
 from service.worker import working
 from tests.hub import GATEWAY, hub
 from tests.servers import serve

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.model import Attempt, DeliveryStatus
+from service.store.rows import Dispatch
 from service.store.statements import Params, Transaction, run_many
-from service.store.store import Dispatch, disable_subscription
+from service.store.telling import disable_subscription
 
 GONE = "the endpoint answered 410 Gone"
 

@@ -28,7 +28,8 @@ from service.model import (
 )
 from service.mounts import Mount, find
 from service.signing import new_secret, owner_secret
-from service.store.store import Callback, Window, add_subscription, delete_subscription
+from service.store.rows import Callback, Window
+from service.store.telling import add_subscription, delete_subscription
 from service.tasks import Order
 from service.web.answers import json_answer, problem_headers
 from service.web.native import read_submit

@@ -21,7 +21,7 @@ from service.keys import Caller
 from service.model import EVENT_OF, ListQuery, Status, Submission, Task, VideoRequest, View
 from service.mounts import Mount
 from service.signing import owner_secret
-from service.store.store import step
+from service.store.tasks import step
 from service.tasks import CameIn, Order
 from service.unanswered import Unanswered
 from service.web.answers import json_answer, problem_answer

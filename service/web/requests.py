@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from service.errors import Problem, invalid
 from service.keys import Caller, Keys
-from service.store.store import BEFORE_ALL, FOR_EVER, Window
+from service.store.rows import BEFORE_ALL, FOR_EVER, Window
 from service.wire import Json, read_object
 
 PAGE, PAGE_MOST = 50, 200

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from service.store.postgres import PostgresDatabase
+from service.store.reads import Reads
 from service.store.sqlite import SqliteDatabase
 from service.store.statements import Database
-from service.store.store import Reads
 
 Open = Callable[[], Awaitable[Database]]
 

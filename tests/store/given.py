@@ -18,16 +18,10 @@ from service.model import (
     VideoRequest,
     new_id,
 )
+from service.store.rows import Dispatch
 from service.store.statements import Database, Params, Rows, Transaction, run, run_many
-from service.store.store import (
-    Dispatch,
-    add_subscription,
-    find_task,
-    insert_deliveries,
-    insert_event,
-    insert_task,
-    step,
-)
+from service.store.tasks import find_task, insert_task, step
+from service.store.telling import add_subscription, insert_deliveries, insert_event
 
 NOW = 1_790_000_000_000
 MINUTE = 60_000

@@ -21,15 +21,8 @@ from service.store.assets import (
     key_of,
     key_of_group,
 )
-from service.store.store import (
-    IdempotencyKey,
-    claim_tasks,
-    find_task,
-    insert_task,
-    renew_create,
-    step,
-    task_to_json,
-)
+from service.store.rows import IdempotencyKey, task_to_json
+from service.store.tasks import claim_tasks, find_task, insert_task, renew_create, step
 from service.wire import dump_text
 from tests.store.given import BROKEN_RULE, LEASE, MINUTE, NOW, a_task, sql
 

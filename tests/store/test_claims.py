@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from service.model import Submission, Task
+from service.store.reads import Reads
+from service.store.rows import Dispatch
 from service.store.statements import Database
-from service.store.store import Dispatch, Reads, claim_deliveries, claim_tasks, step
+from service.store.tasks import claim_tasks, step
+from service.store.telling import claim_deliveries
 from tests.store.given import (
     LEASE,
     MINUTE,

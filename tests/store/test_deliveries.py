@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from service.model import Attempt, DeliveryStatus, Subscription
+from service.store.reads import Reads
 from service.store.recording import GONE, Outcome, Return, record_attempts
+from service.store.rows import Dispatch
 from service.store.statements import Database, Transaction
-from service.store.store import (
-    Dispatch,
-    Reads,
+from service.store.telling import (
     add_subscription,
     claim_deliveries,
     delete_subscription,

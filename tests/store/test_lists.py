@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from service.model import ListQuery, Status, VideoRequest
+from service.store.reads import Reads
 from service.store.statements import Database
-from service.store.store import Reads, step
+from service.store.tasks import step
 from tests.store.given import NOW, accepted_task, settled_task, stored_task
 
 FLEX = VideoRequest(model="seedance-2", prompt="x", service_tier="flex")

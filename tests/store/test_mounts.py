@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from service.model import Task
+from service.store.reads import Reads
+from service.store.rows import IdempotencyKey
 from service.store.statements import Database
-from service.store.store import IdempotencyKey, Reads, find_task, freeze_answer, insert_task, step
+from service.store.tasks import find_task, freeze_answer, insert_task, step
 from service.wire import dump_text, loads
 from tests.store.given import NOW, a_task, accepted_task, settled_task, sql
 

@@ -7,16 +7,11 @@ from typing import Any
 
 import pytest
 
+from service.store.reads import Reads
+from service.store.rows import Callback, Window
 from service.store.statements import Database, run, sql_of, statements
-from service.store.store import (
-    Callback,
-    Reads,
-    Window,
-    add_subscription,
-    delete_subscription,
-    insert_callback,
-    insert_event,
-)
+from service.store.tasks import insert_callback
+from service.store.telling import add_subscription, delete_subscription, insert_event
 from tests.store.given import (
     NOW,
     a_subscription,

@@ -10,7 +10,7 @@ from service.errors import SettingsError
 from service.settings import Settings
 from service.store.postgres import TIMES_BEGUN, PostgresDatabase, translate
 from service.store.statements import Database, Transaction, run, statements
-from service.store.store import add_subscription
+from service.store.telling import add_subscription
 from service.wiring import open_database
 from tests.postgres import Cluster
 from tests.store.given import a_subscription, sql

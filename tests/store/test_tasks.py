@@ -11,14 +11,10 @@ from service.links import Links
 from service.model import Status, Submission, VideoRequest
 from service.settling import End, settle
 from service.signing import ContentTokens
+from service.store.reads import Reads
+from service.store.rows import Callback, IdempotencyKey, Replay, Window
 from service.store.statements import Database, Transaction, run
-from service.store.store import (
-    Callback,
-    IdempotencyKey,
-    Reads,
-    Replay,
-    Window,
-    add_subscription,
+from service.store.tasks import (
     callback_seen,
     find_task,
     freeze_answer,
@@ -26,8 +22,8 @@ from service.store.store import (
     insert_task,
     renew_create,
     step,
-    subscriptions_to_tell,
 )
+from service.store.telling import add_subscription, subscriptions_to_tell
 from tests.store.given import (
     BROKEN_RULE,
     LEASE,

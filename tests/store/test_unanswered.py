@@ -4,8 +4,9 @@ import asyncio
 from typing import Any
 
 from service.model import Task
+from service.store.rows import Repeatable, Replay
 from service.store.statements import Database
-from service.store.store import Repeatable, Replay, insert_task
+from service.store.tasks import insert_task
 from tests.store.given import NOW, a_task, each, sql
 
 

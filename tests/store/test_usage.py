@@ -15,8 +15,9 @@ from service.model import Snapshot, Status, Task
 from service.settings import OwnerSettings, Settings
 from service.settling import End, settle
 from service.signing import ContentTokens
+from service.store.reads import Reads
+from service.store.rows import IdempotencyKey, Replay, Window
 from service.store.statements import Database, Params
-from service.store.store import IdempotencyKey, Reads, Replay, Window
 from service.usage import COUNTS, GROUPS, MOST_ROWS, book, read_totals
 from service.wire import Json
 from tests.store.given import MINUTE, NOW, a_subscription, a_task, accepted_task, each, settled_task, sql, stored_task

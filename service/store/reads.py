@@ -1,0 +1,165 @@
+"""What may be asked of the store."""
+
+from dataclasses import replace
+from typing import Any
+
+from service.model import (
+    Attempt,
+    Delivery,
+    Event,
+    ListQuery,
+    Subscription,
+    Task,
+    first_id,
+    request_from_json,
+)
+from service.store.rows import (
+    BEFORE_ALL,
+    Callback,
+    Replay,
+    Window,
+    _replay,
+    delivery_from_row,
+    subscription_from_row,
+    task_from_row,
+)
+from service.store.statements import Database, Rows
+from service.wire import Json, loads
+
+TASK_ID_LENGTH = len("task_") + 26
+
+
+# --- reads
+
+
+class Reads:
+    """What may be asked. owner None: the admin, who sees everybody's."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def task(self, task_id: str, owner: str | None) -> Task | None:
+        rows = await self._database.read("task_of_owner", id=task_id, owner=owner)
+        return task_from_row(rows[0]) if rows else None
+
+    async def tasks(self, owner: str | None, window: Window, *, status: str | None, gateway: str | None) -> list[Task]:
+        rows = await self._database.read("tasks_page", owner=owner, status=status, gateway=gateway, **window.params())
+        return [task_from_row(row) for row in rows]
+
+    async def task_of_mount(self, task_id: str, owner: str | None, mount: str) -> Task | None:
+        """As the callers of a compatible API see it: not once it is deleted there."""
+        rows = await self._database.read("task_of_mount", id=task_id, owner=owner, mount=mount)
+        return task_from_row(rows[0]) if rows else None
+
+    async def tasks_of_mount(
+        self, owner: str | None, mount: str, *, after: str | None, limit: int, oldest_first: bool
+    ) -> list[Task]:
+        """The tasks that follow `after`, in the order of their ids, which is that of time."""
+        name = "mount_page_oldest_first" if oldest_first else "mount_page"
+        after = after if after is not None else "" if oldest_first else BEFORE_ALL
+        rows = await self._database.read(name, owner=owner, mount=mount, after=after, limit=limit)
+        return [task_from_row(row) for row in rows]
+
+    async def listed(self, owner: str | None, mount: str, query: ListQuery, *, since: int) -> tuple[int, list[Task]]:
+        """(how many there are, those of the page), newest first: the tasks of one gateway's API that were not deleted
+        there. query.ids: our own; those that cannot be ours are none."""
+        params: Json = {
+            "owner": owner,
+            "mount": mount,
+            "status": query.status and query.status.value,
+            "model": query.model,
+            "service_tier": query.service_tier,
+            "since": since,
+            "first": first_id("task", since),
+        }
+        name = "listed_tasks"
+        if query.ids:
+            name = "listed_tasks_by_id"
+            params["ids"] = "".join(sorted({task_id for task_id in query.ids if len(task_id) == TASK_ID_LENGTH}))
+        rows = await self._database.read(name, limit=query.limit, offset=query.offset, **params)
+        counted = rows
+        if not rows and query.offset:  # a page past the end
+            counted = await self._database.read(name, limit=1, offset=0, **params)
+        return counted[0]["total"] if counted else 0, [task_from_row(row) for row in rows]
+
+    async def callbacks(self, task_id: str, window: Window) -> list[Callback]:
+        rows = await self._database.read("callbacks_page", task_id=task_id, before=window.before, limit=window.limit)
+        return [Callback(**row) for row in rows]
+
+    async def event(self, event_id: str, owner: str | None) -> Event | None:
+        rows = await self._database.read("event", id=event_id, owner=owner)
+        return Event(**rows[0]) if rows else None
+
+    async def events(
+        self, owner: str | None, window: Window, *, task_id: str | None, event_type: str | None
+    ) -> list[Event]:
+        rows = await self._database.read(
+            "events_page", owner=owner, task_id=task_id, type=event_type, **window.params()
+        )
+        return [Event(**row) for row in rows]
+
+    async def subscription(self, subscription_id: str, owner: str | None) -> Subscription | None:
+        rows = await self._database.read("subscription", id=subscription_id, owner=owner)
+        return subscription_from_row(rows[0]) if rows else None
+
+    async def subscriptions(self, owner: str | None, window: Window) -> list[Subscription]:
+        rows = await self._database.read("subscriptions_page", owner=owner, before=window.before, limit=window.limit)
+        return [subscription_from_row(row) for row in rows]
+
+    async def delivery(self, delivery_id: str, owner: str | None) -> Delivery | None:
+        rows = await self._database.read("delivery", id=delivery_id, owner=owner)
+        return delivery_from_row(rows[0]) if rows else None
+
+    async def deliveries(
+        self,
+        owner: str | None,
+        window: Window,
+        *,
+        status: str | None,
+        event_id: str | None,
+        subscription_id: str | None,
+    ) -> list[Delivery]:
+        rows = await self._database.read(
+            "deliveries_page",
+            owner=owner,
+            status=status,
+            event_id=event_id,
+            subscription_id=subscription_id,
+            **window.params(),
+        )
+        return [delivery_from_row(row) for row in rows]
+
+    async def attempts(self, delivery_id: str) -> list[Attempt]:
+        rows = await self._database.read("attempts", delivery_id=delivery_id)
+        return [Attempt(**dict(row) | {"ambiguous": bool(row["ambiguous"])}) for row in rows]
+
+    async def durations(self, gateway: str, model: str, limit: int) -> list[int]:
+        rows = await self._database.read("recent_durations", gateway=gateway, model=model, limit=limit)
+        return [row["duration_ms"] for row in rows]
+
+    async def gateways_with_open_tasks(self) -> set[str]:
+        return {row["gateway"] for row in await self._database.read("gateways_with_open_tasks")}
+
+    async def whole(self, task: Task) -> Task:
+        """The task with its inline media, for the create."""
+        rows = await self._database.read("request", task_id=task.id) if task.slim else []
+        return replace(task, request=request_from_json(loads(rows[0]["body"]))) if rows else task
+
+    async def replay(self, owner: str, key: str) -> Replay | None:
+        """What an idempotency key stands for, where it is known."""
+        rows = await self._database.read("idempotency_key", owner=owner, key=key)
+        return _replay(rows[0]) if rows else None
+
+    async def archived_size(self) -> int:
+        """How many bytes the archive keeps."""
+        return int((await self._database.read("archived_size"))[0]["size"])
+
+    async def expired_archived(self, now: int, limit: int) -> Rows:
+        """{task_id, variant, key} of what need not be kept any longer."""
+        return await self._database.read("expired_archived", now=now, limit=limit)
+
+    async def next_at(self, name: str, /, **params: Any) -> int | None:
+        """The earliest due time that a `next_…` statement finds."""
+        rows: Rows = await self._database.read(name, **params)
+        at: int | None = rows[0]["next_at"]
+        return at

@@ -1,0 +1,174 @@
+"""Rows as values, and values as rows."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from service.errors import Problem
+from service.model import (
+    Delivery,
+    DeliveryStatus,
+    Status,
+    Submission,
+    Subscription,
+    Task,
+    request_from_json,
+    request_to_json,
+)
+from service.store.statements import Row
+from service.wire import Json, dump_text, loads
+
+BEFORE_ALL = "~"  # sorts after every id: the first page
+FOR_EVER = 2**62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Which part of a list: newest first, ids below `before`, created in [since, until)."""
+
+    before: str = BEFORE_ALL
+    since: int = 0
+    until: int = FOR_EVER
+    limit: int = 50
+
+    def params(self) -> Json:
+        return {"before": self.before, "since": self.since, "until": self.until, "limit": self.limit}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdempotencyKey:
+    """A caller's own name for one submit, with the fingerprint of what was submitted under it."""
+
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeatable:
+    """A create without a key that its caller may send again. since: how long ago (unix ms) somebody who has sent the
+    same may have gone away without his answer."""
+
+    fingerprint: str
+    since: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """The task of a create that was sent before, by the same key or by somebody who was not answered; answer: the task
+    as its first caller was told, None before that."""
+
+    task_id: str
+    fingerprint: str
+    answer: Task | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callback:
+    """One callback as it was received, with what became of it: look, noted, settled, duplicate or late."""
+
+    id: str
+    task_id: str
+    received_at: int
+    outcome: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatch:
+    """A leased delivery with all that an attempt needs. attempts: how many were made before."""
+
+    delivery_id: str
+    event_id: str
+    event_type: str
+    subscription_id: str
+    attempts: int
+    created_at: int
+    url: str
+    secret: str
+    body: str
+    lease: str
+    leased_until: int
+
+
+# --- rows as values, values as rows
+
+
+def _digest(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
+def _columns(value: Any) -> Json:
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
+_TASK_COLUMNS = tuple(
+    name
+    for name in Task.__dataclass_fields__
+    if name not in ("request", "status", "submission", "result", "assets", "error")
+)
+
+
+# What a row that was kept before these columns came would have said in them.
+_SINCE_ADDED = {"alone": 0, "preparing": 0, "assets": "{}", "hints": 0, "told": 0, "slim": 0}
+
+
+def task_from_row(row: Row) -> Task:
+    return Task(
+        request=request_from_json(loads(row["request"])),
+        status=Status(row["status"]),
+        submission=Submission(row["submission"]),
+        result=loads(row["result"]),
+        assets=loads(row["assets"]),
+        error=_problem(loads(row["error"])) if row["error"] else None,
+        **{name: row[name] for name in _TASK_COLUMNS},
+    )
+
+
+def task_to_json(task: Task) -> Json:
+    """A task as a row again, for keeping it as it was."""
+    columns: Json = {name: getattr(task, name) for name in _TASK_COLUMNS}
+    return columns | {
+        "request": dump_text(request_to_json(task.request)),
+        "status": task.status.value,
+        "submission": task.submission.value,
+        "result": dump_text(task.result),
+        "assets": dump_text(task.assets),
+        "error": error_text(task.error),
+    }
+
+
+def error_text(problem: Problem | None) -> str | None:
+    return None if problem is None else dump_text(problem.to_json())
+
+
+def subscription_from_row(row: Row) -> Subscription:
+    return Subscription(**dict(row) | {"events": _event_types(row["events"])})
+
+
+@lru_cache(maxsize=256)
+def _event_types(stored: str) -> tuple[str, ...]:
+    """A few lists serve all subscriptions, and each event is matched against every one of its owner."""
+    return tuple(loads(stored))
+
+
+def delivery_from_row(row: Row) -> Delivery:
+    names = [name for name in Delivery.__dataclass_fields__ if name != "status"]
+    return Delivery(status=DeliveryStatus(row["status"]), **{name: row[name] for name in names})
+
+
+def _problem(body: Json) -> Problem:
+    return Problem(**{name: value for name, value in body.items() if name != "retryable"})
+
+
+def _replay(row: Row) -> Replay:
+    # an answer that was kept before a column came has nothing to say in it
+    answer = (
+        task_from_row(dict.fromkeys(_TASK_COLUMNS) | _SINCE_ADDED | loads(row["answer"])) if row["answer"] else None
+    )
+    return Replay(task_id=row["task_id"], fingerprint=row["fingerprint"], answer=answer)
+
+
+def _dispatch(row: Row, lease: str, until: int) -> Dispatch:
+    names = ("event_id", "event_type", "subscription_id", "attempts", "created_at", "url", "secret", "body")
+    return Dispatch(delivery_id=row["id"], lease=lease, leased_until=until, **{name: row[name] for name in names})
