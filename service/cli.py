@@ -16,7 +16,8 @@ from service.errors import SettingsError
 from service.keys import insert_key, new_key, revoke_key
 from service.sandbox import SandboxSettings
 from service.sandbox_script import marker_table
-from service.settings import Settings, read_settings
+from service.settings import Settings
+from service.settings_file import read_settings
 from service.signing import owner_secret
 from service.web.app import create_app
 from service.web.serving import listen, serve_until_signalled

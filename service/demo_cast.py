@@ -16,7 +16,7 @@ from service.demo_subscribers import Flaky, Verifier, open_subscribers
 from service.dialects import DIALECTS
 from service.keys import insert_key, new_key
 from service.sandbox import SandboxSettings
-from service.settings import read_settings
+from service.settings_file import read_settings
 from service.signing import owner_secret
 from service.web.sandbox import open_sandbox
 from service.web.serving import listen, url_of

@@ -1,20 +1,11 @@
-"""A gateway: a dialect, a base URL, a key and limits; what it answers, told apart by what we do next.
-
-A create ends in one of five ways, and which one it is decides whether it may ever be sent again:
-
-    Accepted   the gateway has the task                                    follow it
-    Refused    the gateway said no                                         tell the caller
-    Busy       the gateway takes no more now (429)                         may be sent again
-    Unsent     the request provably never reached it                       may be sent again
-    Unknown    it may have arrived; the answer was lost, late or a 5xx     never sent again
-"""
+"""A gateway: a dialect, a base URL, a key and limits; what it is asked, and what its answers mean (outcomes.py)."""
 
 import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -24,62 +15,24 @@ from service.costs import read_price, reckoned
 from service.dialects import DIALECTS
 from service.dialects.library import LibraryRoute
 from service.dialects.library import Operation as LibraryOperation
-from service.dialects.shape import Dialect, Route, Surface
+from service.dialects.shape import Route, Surface
 from service.egress import Egress, Lost, NotSent
 from service.errors import Problem, SettingsError, invalid
-from service.guard import origin_of, read_target
+from service.gateway_settings import base_url_of, dialect_of, signature_of, surface_named
+from service.guard import origin_of
 from service.model import Snapshot, Task, VideoRequest
-from service.settings import GatewaySettings, SignatureSettings
-from service.signing import BodySignature, key_of
+from service.outcomes import BUSY, REFUSALS, Accepted, Busy, CreateOutcome, Refused, Unknown, Unsent, full_pause
+from service.settings import GatewaySettings
 from service.wire import HttpAnswer, HttpRequest, Json, dumps, loads
 
 log = logging.getLogger("reelhook.gateways")
 
 ANSWER_CAP = 4 * 2**20
 KEPT_ANSWER = 16 * 1024  # of a task's own answer, for what nobody here knows
-
-# A gateway that answers a create with one of these has read it and said no. 408, 409, 424, 425 and 5xx say nothing of
-# the kind: worldrouter.txt calls 424 "the upstream video provider failed or timed out", and it may have made the task.
-# What an error behind HTTP 200 is, dialects/refusals.py decides.
-REFUSALS = frozenset(
-    (
-        *("invalid_request", "unsupported_model", "unauthorized", "insufficient_credit", "forbidden", "unknown_route"),
-        *("method_not_allowed", "too_large", "unsupported_media_type"),
-    )
-)
-BUSY = frozenset(("rate_limited", "too_many_pending"))
 MOST_RETRY_AFTER = 3600 * SECOND
-FIRST_FULL_MS, LONGEST_FULL_MS = SECOND // 2, 30 * SECOND
-FULLS_TRUSTED = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    snapshot: Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    problem: Problem
-
-
-@dataclass(frozen=True, slots=True)
-class Busy:
-    problem: Problem
-
-
-@dataclass(frozen=True, slots=True)
-class Unsent:
-    problem: Problem
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    problem: Problem
 
 
 ReadError = Callable[[int, Any], Problem | None]
-CreateOutcome = Accepted | Refused | Busy | Unsent | Unknown
 
 
 class Gateway:
@@ -90,16 +43,16 @@ class Gateway:
     ) -> None:
         self.name = name
         self.settings = settings
-        self.dialect = _dialect(name, settings)
-        self.surface = _surface(name, self.dialect, settings)
+        self.dialect = dialect_of(name, settings)
+        self.surface = surface_named(name, self.dialect, settings)
         if not re.fullmatch(r"[!-~]*", settings.key):
             raise SettingsError(f"gateways.{name}.key: must be printable ASCII without blanks or line ends")
-        self.base_url = _base_url(name, self.dialect, settings)
+        self.base_url = base_url_of(name, self.dialect, settings)
         self.models = settings.models or (*self.dialect.models, *(("*",) if self.dialect.open_models else ()))
         self.min_interval_ms = settings.min_interval or self.dialect.min_interval_ms
         wanted = self.dialect.calls_back if settings.callbacks is None else settings.callbacks
         self.calls_back = wanted and callback_base is not None
-        self.signature = _signature(name, settings.signature)
+        self.signature = signature_of(name, settings.signature)
         self.price = read_price(settings.price, f"gateways.{name}.price")
         self._callback_base = callback_base
         self._egress = egress
@@ -415,54 +368,12 @@ def surface_of(task: Task) -> Surface:
     return DIALECTS[task.dialect].surface(task.surface)
 
 
-def full_pause(fulls: int) -> int:
-    """How long a gateway is left alone that has said so many times in a row that it is full, and not for how long (ms).
-    One such answer may be about one owner or one instant; a row of them is everything that waits, knocking at once."""
-    return 0 if fulls < FULLS_TRUSTED else min(LONGEST_FULL_MS, FIRST_FULL_MS << min(fulls - FULLS_TRUSTED, 10))
-
-
 def _filled(route: Route | LibraryRoute, task_id: str) -> str:
     return route.path.replace("{id}", quote(task_id, safe=""))
 
 
 def _bounded(problem: Problem) -> int:
     return min(problem.retry_after_ms or 0, MOST_RETRY_AFTER)
-
-
-def _dialect(name: str, settings: GatewaySettings) -> Dialect:
-    wanted = settings.dialect or name
-    if wanted not in DIALECTS:
-        raise SettingsError(f"gateways.{name}.dialect: must be one of {', '.join(DIALECTS)}, not {wanted!r}")
-    return DIALECTS[wanted]
-
-
-def _surface(name: str, dialect: Dialect, settings: GatewaySettings) -> Surface:
-    known = {surface.name: surface for surface in dialect.surfaces}
-    if settings.surface is not None and settings.surface not in known:
-        raise SettingsError(f"gateways.{name}.surface: must be one of {', '.join(known)}, not {settings.surface!r}")
-    return known[settings.surface] if settings.surface else dialect.surfaces[0]
-
-
-def _signature(name: str, settings: SignatureSettings | None) -> BodySignature | None:
-    if settings is None:
-        return None
-    try:
-        if settings.scheme == "standard-webhooks":
-            key_of(settings.secret)
-    except ValueError as error:
-        raise SettingsError(f"gateways.{name}.signature.secret: {error}") from error
-    return BodySignature(**{field: getattr(settings, field) for field in BodySignature.__dataclass_fields__})
-
-
-def _base_url(name: str, dialect: Dialect, settings: GatewaySettings) -> str:
-    url = settings.base_url or dialect.base_url
-    if url is None:
-        raise SettingsError(f"gateways.{name}.base_url: is required; the documentation of {dialect.name} names none")
-    try:
-        read_target(url, f"gateways.{name}.base_url")
-    except Problem as problem:
-        raise SettingsError(problem.message) from problem
-    return url.rstrip("/")
 
 
 def _json(answer: HttpAnswer) -> Json | Any:

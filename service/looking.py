@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from service.clock import Clock
 from service.errors import Problem
 from service.events import Publisher
-from service.gateways import BUSY, Gateway, surface_of
+from service.gateways import Gateway, surface_of
 from service.model import Snapshot, Status, Submission, Task
+from service.outcomes import BUSY
 from service.pace import Pace
 from service.schedule import back_off, look_after_hint, next_look
 from service.settings import Settings

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from service.assets import AssetGroup, Upload, Uploaded, assets_named
 from service.clock import SECOND, Clock, woken_or_after
 from service.errors import Problem
-from service.gateways import Busy, Gateway, Refused, Unknown
+from service.gateways import Gateway
 from service.hearing import Hearing
 from service.model import Submission, Task, new_id
+from service.outcomes import Busy, Refused, Unknown
 from service.settings import Settings
 from service.settling import Settled
 from service.store.assets import (

@@ -5,7 +5,6 @@ gateway or was turned away as one too many; every other doubt stays a doubt (`su
 """
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
@@ -14,24 +13,20 @@ from typing import Any, TypeVar
 from service.assets import assets_named, with_assets
 from service.cancelling import Cancelling
 from service.clock import Clock
-from service.dialects.shape import Surface
 from service.egress import Egress
 from service.errors import Problem
 from service.events import Publisher
-from service.gateways import Accepted, Busy, CreateOutcome, Gateway, Refused, Unknown, Unsent, surface_of
+from service.gateways import Gateway, surface_of
 from service.hearing import Hearing
 from service.limits import TRY_AGAIN_MS, Limits
 from service.model import (
-    TERMINAL_EVENTS,
     Status,
     Submission,
-    Subscription,
     Task,
-    VideoRequest,
     new_id,
-    request_to_json,
 )
-from service.mounts import Mount, respelled
+from service.orders import Order, check_order, fingerprint, one_shot
+from service.outcomes import Accepted, Busy, CreateOutcome, Refused, Unknown, Unsent
 from service.pace import Pace
 from service.preparing import Preparing
 from service.schedule import first_look
@@ -44,7 +39,6 @@ from service.store.rows import Dispatch, IdempotencyKey, Repeatable, Replay
 from service.store.statements import Database, Transaction
 from service.store.tasks import renew_create
 from service.uploading import Uploading
-from service.wire import canonical
 
 log = logging.getLogger("reelhook.tasks")
 
@@ -52,33 +46,6 @@ T = TypeVar("T")
 
 RECORD_TRIES = 20
 RECORD_PAUSE_S = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """A submit: what is wanted, by whom, of which gateway. webhook_…: how the caller of this one task is told, and
-    what the field with his URL is called where he comes from. came_in: where that is, None for the native API."""
-
-    owner: str
-    gateway: Gateway
-    surface: Surface
-    request: VideoRequest
-    when_full: str
-    webhook_field: str
-    webhook_format: str
-    webhook_secret: str
-    webhook_events: tuple[str, ...] = TERMINAL_EVENTS
-    idempotency_key: str | None = None
-    came_in: "CameIn | None" = None
-
-
-@dataclass(frozen=True, slots=True)
-class CameIn:
-    """By which compatible API, on which of its surfaces, and what the caller calls the model."""
-
-    mount: Mount
-    surface: Surface
-    model: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +119,12 @@ class Tasks:
         caller who goes away.
         """
         key = (
-            IdempotencyKey(key=order.idempotency_key, fingerprint=_fingerprint(order))
-            if order.idempotency_key
-            else None
+            IdempotencyKey(key=order.idempotency_key, fingerprint=fingerprint(order)) if order.idempotency_key else None
         )
         known = await self._reads.replay(order.owner, key.key) if key else None
         if known is not None:  # before anything is judged again: what the first one was told is the answer
             return await self._replay(known, key, order.owner, wait_ms)
-        _check(order)
+        check_order(order)
         if order.request.webhook_url is not None:
             await self._egress.vet(order.request.webhook_url, order.webhook_field, must_resolve=False)
         task = self._new_task(order)
@@ -175,7 +140,7 @@ class Tasks:
         window_ms = self._settings.submit.repeat_window
         repeatable = None
         if stored is not None and key is None and window_ms:
-            repeatable = Repeatable(fingerprint=_fingerprint(order), since=task.created_at - window_ms)
+            repeatable = Repeatable(fingerprint=fingerprint(order), since=task.created_at - window_ms)
         replay = await self._database.write(self._store, order, task, key, repeatable)
         if stored is not None and repeatable is not None:
             stored(replay.task_id if replay else task.id)
@@ -188,7 +153,7 @@ class Tasks:
         self, order: Order, task: Task, key: IdempotencyKey | None, repeatable: Repeatable | None
     ) -> Transaction[Replay | None]:
         """Store the task, unless its key is known, or it names what belongs to somebody else."""
-        replay = yield from self._limits.store(task, key, _one_shot(order, task), repeatable)
+        replay = yield from self._limits.store(task, key, one_shot(order, task), repeatable)
         if replay is None:
             named, group_id = assets_named(order.request), order.request.asset_group_id
             foreign = order.gateway.settings.foreign_assets
@@ -380,33 +345,3 @@ class Tasks:
     async def cancel(self, task: Task) -> Task:
         """Cancel a task; a Problem `not_cancellable` when that cannot be (cancelling.py)."""
         return await self._cancelling.cancel(task)
-
-
-def _check(order: Order) -> None:
-    """Refuse what the gateway cannot do, in the names that the caller has for it."""
-    try:
-        order.gateway.check(order.request, order.surface)
-    except Problem as problem:
-        raise (respelled(problem, order.came_in.surface) if order.came_in else problem) from None
-
-
-def _fingerprint(order: Order) -> str:
-    content: list[Any] = [order.gateway.name, order.surface.name, order.when_full, request_to_json(order.request)]
-    if order.came_in is not None and order.came_in.mount.name != order.gateway.name:
-        content.append([order.came_in.mount.name, order.came_in.surface.name, order.came_in.model])
-    return hashlib.sha256(canonical(content)).hexdigest()
-
-
-def _one_shot(order: Order, task: Task) -> Subscription | None:
-    if order.request.webhook_url is None:
-        return None
-    return Subscription(
-        id=new_id("sub", task.created_at),
-        owner=order.owner,
-        task_id=task.id,
-        url=order.request.webhook_url,
-        events=order.webhook_events,
-        format=order.webhook_format,
-        secret=order.webhook_secret,
-        created_at=task.created_at,
-    )

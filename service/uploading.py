@@ -11,8 +11,9 @@ from service.clock import SECOND, Clock
 from service.dialects.library import Library
 from service.egress import Egress
 from service.errors import Problem
-from service.gateways import Busy, Gateway, Refused, Unknown, Unsent
+from service.gateways import Gateway
 from service.images import look_at
+from service.outcomes import Busy, Refused, Unknown, Unsent
 from service.settings import Settings
 from service.store.assets import add_assets, add_group, storable
 from service.store.statements import Database

@@ -12,7 +12,8 @@ from service.dialects import DIALECTS
 from service.errors import Problem, SettingsError, invalid
 from service.model import Snapshot
 from service.mounts import respelled
-from service.settings import GatewaySettings, RouteSettings, Settings, read_settings
+from service.settings import GatewaySettings, RouteSettings, Settings
+from service.settings_file import read_settings
 from service.wire import HttpRequest, Json, loads
 from service.wiring import open_services
 from tests.dialects.given import SPOKEN, Spoken, minimal

@@ -4,7 +4,7 @@ import pytest
 
 from service.errors import SettingsError
 from service.limits import Limits
-from service.settings import read_settings
+from service.settings_file import read_settings
 
 
 def settings_of(tmp_path, text="", **environment):

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from service.gateways import Refused
 from service.model import VideoRequest, shown_url
+from service.outcomes import Refused
 from service.settings import Span
 from service.wire import dumps
 from tests.hub import GATEWAY, SANDBOX, SETTINGS, hub, smallest

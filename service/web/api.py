@@ -27,10 +27,10 @@ from service.model import (
     new_id,
 )
 from service.mounts import Mount, find
+from service.orders import Order
 from service.signing import new_secret, owner_secret
 from service.store.rows import Callback, Window
 from service.store.telling import add_subscription, delete_subscription
-from service.tasks import Order
 from service.web.answers import json_answer, problem_headers
 from service.web.native import read_submit
 from service.web.requests import WINDOW, idempotency_key, identify, read_choice, read_json, read_query, read_window

@@ -14,7 +14,8 @@ from service.mounts import mounted
 from service.settings import Settings
 from service.web import api, callbacks, content, usage
 from service.web.answers import exception_answers, json_answer
-from service.web.compat import HubEngine, gateway_routes
+from service.web.compat import gateway_routes
+from service.web.hub_engine import HubEngine
 from service.wiring import Services
 
 OpenServices = Callable[[], AbstractAsyncContextManager[Services]]
