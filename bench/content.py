@@ -80,7 +80,7 @@ async def finished_task(services: Services, url: str) -> Task:
     )
     await services.database.write(insert_task, task, None, None)
     end = End(status=Status.SUCCEEDED, by="sweep", snapshot=Snapshot(status=Status.SUCCEEDED, video_url=url))
-    await services.database.write(settle, task.id, end, services.tasks._publisher, now)
+    await services.database.write(settle, task.id, end, services.hub.publisher, now)
     return task
 
 

@@ -108,7 +108,7 @@ async def pipeline(services: Services, sink: Sink, tasks: int) -> float:
     before, ended = sink.answered(), iter(ids)
 
     async def end_one() -> None:
-        await services.tasks.end(next(ended), End(status=Status.SUCCEEDED, by="callback"))
+        await services.hub.end(next(ended), End(status=Status.SUCCEEDED, by="callback"))
 
     start = time.perf_counter()
     await at_once(tasks, end_one)

@@ -15,19 +15,18 @@ from datetime import UTC, datetime
 from service.archive import Archive
 from service.archive.pieces import TooLarge
 from service.claiming import IDLE_MS, claim_for_ever
-from service.clock import MINUTE, SECOND, Clock
+from service.clock import MINUTE, SECOND
 from service.content import Content
 from service.egress import Lost
 from service.errors import Problem
 from service.events import Publisher
+from service.hub import Hub
 from service.links import VARIANTS
 from service.model import Status, Task, new_id
 from service.schedule import back_off
-from service.settings import ArchiveSettings
 from service.settling import End, Settled, settle
 from service.store.reads import Reads
-from service.store.rows import Dispatch
-from service.store.statements import Database, Transaction, run
+from service.store.statements import Transaction, run
 from service.store.tasks import claim_tasks, give_back, renew_lease, step
 from service.wire import Json
 
@@ -53,30 +52,18 @@ class Kept:
 
 
 class Archiver:
-    """This process's archiving. `hand_over` takes fresh deliveries to this process's senders."""
+    """This process's archiving."""
 
     def __init__(
-        self,
-        *,
-        database: Database,
-        reads: Reads,
-        archive: Archive,
-        content: Content,
-        publisher: Publisher,
-        settings: ArchiveSettings,
-        clock: Clock,
-        chance: Callable[[], float],
-        hand_over: Callable[[list[Dispatch]], None],
+        self, *, hub: Hub, reads: Reads, archive: Archive, content: Content, chance: Callable[[], float]
     ) -> None:
-        self._database = database
+        self._hub = hub
         self._reads = reads
         self._archive = archive
         self._content = content
-        self._publisher = publisher
-        self._settings = settings
-        self._clock = clock
+        self._settings = hub.settings.archive
+        self._clock = hub.clock
         self._chance = chance
-        self._hand_over = hand_over
         self._running: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
 
@@ -104,7 +91,7 @@ class Archiver:
     async def _claim(self) -> list[Task]:
         now = self._clock()
         free = self._settings.concurrency - len(self._running)
-        return await self._database.write(
+        return await self._hub.database.write(
             claim_tasks,
             "claim_tasks_to_archive",
             now=now,
@@ -120,7 +107,7 @@ class Archiver:
             started.add_done_callback(self._ended)
 
     async def _give_back(self, tasks: list[Task]) -> None:
-        await self._database.write(give_back, tasks, self._clock(), 0)
+        await self._hub.database.write(give_back, tasks, self._clock(), 0)
 
     def _ended(self, done: "asyncio.Task[None]") -> None:
         self._running.discard(done)
@@ -178,7 +165,7 @@ class Archiver:
         while True:
             await asyncio.sleep(LEASE_MS / 3000)
             try:
-                await self._database.write(renew_lease, task.id, task.lease, self._clock() + LEASE_MS)
+                await self._hub.database.write(renew_lease, task.id, task.lease, self._clock() + LEASE_MS)
             except Exception:  # at worst another process does the same work
                 log.exception("archive.lease_unrenewed task=%s", task.id)
 
@@ -189,22 +176,21 @@ class Archiver:
             return await self._settle(task, [])
         log.warning("archive.put_off task=%s misses=%d reason=%s", task.id, task.misses + 1, error)
         next_at = now + back_off(task.misses + 1, self._chance(), longest=LONGEST_PAUSE_MS)
-        await self._database.write(step, "postpone_archive", id=task.id, lease=task.lease, next_at=next_at)
+        await self._hub.database.write(step, "postpone_archive", id=task.id, lease=task.lease, next_at=next_at)
         return None
 
     async def _settle(self, task: Task, kept: list[Kept]) -> None:
-        settling = self._database.write(settle_archived, task, kept, self._publisher, self._clock())
+        settling = self._hub.commit(settle_archived, task, kept, self._hub.publisher, self._clock())
         settled = await asyncio.shield(asyncio.ensure_future(settling))
         if settled is not None:
             log.info("task.settled task=%s status=%s by=%s", task.id, settled.task.status, settled.task.settled_by)
-            self._hand_over(settled.dispatches)
 
     async def prune(self) -> None:
         """Delete what has been kept for long enough: the file first, so that none is left that nobody knows of."""
         while expired := await self._reads.expired_archived(self._clock(), PRUNE_AT_ONCE):
             for row in expired:
                 await self._archive.delete(row["key"])
-            await self._database.write(
+            await self._hub.database.write(
                 _forget, [{"task_id": row["task_id"], "variant": row["variant"]} for row in expired]
             )
             log.info("archive.pruned files=%d", len(expired))

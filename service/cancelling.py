@@ -6,20 +6,17 @@ gateway has just called queued, and what really happened is asked for afterwards
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 
-from service.clock import Clock
 from service.dialects.shape import Surface
 from service.errors import Problem
-from service.events import Publisher
 from service.gateways import Gateway, surface_of
 from service.hearing import Hearing
+from service.hub import Hub
 from service.model import Snapshot, Status, Submission, Task
-from service.settings import Settings
 from service.settling import End, Settled, settle
 from service.store.reads import Reads
-from service.store.rows import Dispatch
-from service.store.statements import Database, Transaction
+from service.store.statements import Transaction
 from service.store.tasks import find_task, step
 
 log = logging.getLogger("reelhook.tasks")
@@ -32,30 +29,13 @@ DELETED = Problem(
 
 
 class Cancelling:
-    """Cancels tasks. end: settles one and sends what it has to tell."""
+    """Cancels tasks."""
 
-    def __init__(
-        self,
-        *,
-        database: Database,
-        reads: Reads,
-        gateways: Mapping[str, Gateway],
-        publisher: Publisher,
-        hearing: Hearing,
-        settings: Settings,
-        clock: Clock,
-        hand_over: Callable[[list[Dispatch]], None],
-        end: Callable[[str, End], Awaitable[Task | None]],
-    ) -> None:
-        self._database = database
+    def __init__(self, *, hub: Hub, reads: Reads, gateways: Mapping[str, Gateway], hearing: Hearing) -> None:
+        self._hub = hub
         self._reads = reads
         self._gateways = gateways
-        self._publisher = publisher
         self._hearing = hearing
-        self._settings = settings
-        self._clock = clock
-        self._hand_over = hand_over
-        self._end = end
 
     async def cancel(self, task: Task) -> Task:
         """Cancel a task; a Problem `not_cancellable` when that cannot be. To cancel a cancelled one changes nothing."""
@@ -75,17 +55,16 @@ class Cancelling:
             return await self._cancel_by_deleting(task, gateway, surface, task.gateway_task_id)
         if surface.route("cancel") is None:
             raise Problem("not_cancellable", f"{gateway.dialect.title} offers no way to cancel a task")
-        answer = await gateway.cancel(task.gateway_task_id, surface, self._settings.sweep.timeout)
+        answer = await gateway.cancel(task.gateway_task_id, surface, self._hub.settings.sweep.timeout)
         if isinstance(answer, Problem):
             await self._look_soon(task, gateway)
             raise answer
         return await self._cancelled(task, gateway, answer)
 
     async def _cancel_unsent(self, task: Task) -> Task:
-        settled = await self._database.write(self._end_unsent, task.id, self._clock())
+        settled = await self._hub.commit(self._end_unsent, task.id, self._hub.clock())
         if settled is None:
             raise Problem("conflict", "the task is just being sent; try again in a moment")
-        self._hand_over(settled.dispatches)
         return settled.task
 
     def _end_unsent(self, task_id: str, now: int) -> Transaction[Settled | None]:
@@ -93,10 +72,10 @@ class Cancelling:
         if task is None or task.submission is not Submission.UNSENT:
             return None
         end = End(status=Status.CANCELLED, by="cancel", error=Problem("cancelled", "cancelled before it was sent"))
-        return (yield from settle(task_id, end, self._publisher, now))
+        return (yield from settle(task_id, end, self._hub.publisher, now))
 
     async def _cancel_by_deleting(self, task: Task, gateway: Gateway, surface: Surface, gateway_id: str) -> Task:
-        timeout_ms = self._settings.sweep.timeout
+        timeout_ms = self._hub.settings.sweep.timeout
         before = await gateway.look(gateway_id, surface, timeout_ms)
         if isinstance(before, Problem):
             raise before
@@ -122,14 +101,14 @@ class Cancelling:
             )
         error = Problem("cancelled", "cancelled by the caller")
         end = End(status=Status.CANCELLED, by="cancel", error=error, snapshot=snapshot)
-        cancelled = await self._end(task.id, end)
+        cancelled = await self._hub.end(task.id, end)
         return cancelled or await self._already(task)
 
     async def _deleted(self, task: Task, gateway: Gateway) -> Task:
         """It had ended between the question and the deletion: its callback, if one came, is all there is to know."""
         log.warning("task.deleted task=%s gateway=%s", task.id, gateway.name)
-        told = await self._database.write(self._hearing.told_end, gateway, task, self._clock())
-        await self._end(task.id, told or End(status=Status.FAILED, by="cancel", error=DELETED))
+        told = await self._hub.database.write(self._hearing.told_end, gateway, task, self._hub.clock())
+        await self._hub.end(task.id, told or End(status=Status.FAILED, by="cancel", error=DELETED))
         return await self._already(task)
 
     async def _already(self, task: Task) -> Task:
@@ -140,7 +119,7 @@ class Cancelling:
         return current
 
     async def _look_soon(self, task: Task, gateway: Gateway) -> None:
-        now = self._clock()
+        now = self._hub.clock()
         due_at = max(now, (task.looked_at or 0) + gateway.min_interval_ms)
-        await self._database.write(step, "look_soon", id=task.id, next_at=due_at)
+        await self._hub.database.write(step, "look_soon", id=task.id, next_at=due_at)
         gateway.wake()

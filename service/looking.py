@@ -5,18 +5,16 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from service.clock import Clock
 from service.errors import Problem
-from service.events import Publisher
 from service.gateways import Gateway, surface_of
+from service.hub import Hub
 from service.model import Snapshot, Status, Submission, Task
 from service.outcomes import BUSY
 from service.pace import Pace
 from service.schedule import back_off, look_after_hint, next_look
-from service.settings import Settings
-from service.settling import End, end_of, merged, moved, progressed
+from service.settling import End, Settled, end_of, merged, moved, progressed
 from service.store.rows import Dispatch
-from service.store.statements import Database, Transaction
+from service.store.statements import Transaction
 from service.store.tasks import step
 from service.tasks import Tasks
 from service.usage import book
@@ -38,27 +36,13 @@ class Looks:
     """Looks at claimed tasks, alone or many at once."""
 
     def __init__(
-        self,
-        *,
-        database: Database,
-        gateways: Mapping[str, Gateway],
-        tasks: Tasks,
-        pace: Pace,
-        publisher: Publisher,
-        settings: Settings,
-        clock: Clock,
-        chance: Callable[[], float],
-        hand_over: Callable[[list[Dispatch]], None],
+        self, *, hub: Hub, gateways: Mapping[str, Gateway], tasks: Tasks, pace: Pace, chance: Callable[[], float]
     ) -> None:
-        self._database = database
+        self._hub = hub
         self._gateways = gateways
         self._tasks = tasks
         self._pace = pace
-        self._publisher = publisher
-        self._settings = settings
-        self._clock = clock
         self._chance = chance
-        self._hand_over = hand_over
 
     async def look(self, tasks: Sequence[Task]) -> None:
         """Ask about claimed tasks, which are one, or many of one kind that one question can be about."""
@@ -69,7 +53,7 @@ class Looks:
 
     async def end_past_grace(self, task: Task) -> None:
         """Give up a task that nobody could be asked about, long after its deadline."""
-        if self._clock() >= task.deadline_at + self._settings.sweep.grace:
+        if self._hub.clock() >= task.deadline_at + self._hub.settings.sweep.grace:
             await self.expire(task)
 
     async def expire(self, task: Task, *, unsent: bool = False) -> None:
@@ -79,7 +63,7 @@ class Looks:
         error = (
             task.error if doubted and task.error else Problem("expired", "the task did not finish before its deadline")
         )
-        await self._tasks.end(task.id, End(status=Status.EXPIRED, by="deadline", error=error, submission=submission))
+        await self._hub.end(task.id, End(status=Status.EXPIRED, by="deadline", error=error, submission=submission))
 
     async def _look_at_one(self, task: Task) -> None:
         """Do what the task is due for: ask about it, give up a lost create, or end it."""
@@ -89,7 +73,7 @@ class Looks:
         elif task.gateway_task_id is None:
             await self._wait_or_end(task)
         else:
-            said = await gateway.look(task.gateway_task_id, surface_of(task), self._settings.sweep.timeout)
+            said = await gateway.look(task.gateway_task_id, surface_of(task), self._hub.settings.sweep.timeout)
             await asyncio.shield(self._heed(task, gateway, Answer(said=said)))
 
     async def _look_at_many(self, tasks: Sequence[Task]) -> None:
@@ -97,7 +81,7 @@ class Looks:
         assert surface.lists is not None  # others are looked at alone
         ids = [str(task.gateway_task_id) for task in tasks]
         shown = await gateway.look_at_many(
-            ids, surface, surface.lists.kind(tasks[0].request), self._settings.sweep.timeout
+            ids, surface, surface.lists.kind(tasks[0].request), self._hub.settings.sweep.timeout
         )
         heeding = [
             self._heed(task, gateway, answer_for(task_id, shown, gateway.name))
@@ -112,13 +96,13 @@ class Looks:
 
     async def _wait_or_end(self, task: Task) -> None:
         """A task about which nobody can be asked ends by its deadline."""
-        if self._clock() >= task.deadline_at:
+        if self._hub.clock() >= task.deadline_at:
             await self.expire(task)
         else:
-            await self._database.write(step, "put_off", id=task.id, lease=task.lease)
+            await self._hub.database.write(step, "put_off", id=task.id, lease=task.lease)
 
     async def _heed(self, task: Task, gateway: Gateway, answered: Answer) -> None:
-        now, answer = self._clock(), answered.said
+        now, answer = self._hub.clock(), answered.said
         if isinstance(answer, Problem):
             log.warning(
                 "sweep.no_answer task=%s gateway=%s code=%s message=%r",
@@ -127,16 +111,16 @@ class Looks:
                 answer.code,
                 answer.message,
             )
-            if now >= task.deadline_at + self._settings.sweep.grace:
+            if now >= task.deadline_at + self._hub.settings.sweep.grace:
                 return await self.expire(task)
             pause = back_off(task.misses + 1, self._chance(), first=gateway.min_interval_ms)
             unanswered = replace(answered, said=Snapshot(status=None))
             return await self._note(task, unanswered, now, pause, gateway, misses=task.misses + 1)
         if answer.status is None:
             log.warning("sweep.unknown_status task=%s gateway=%s word=%r", task.id, gateway.name, answer.word)
-        end = end_of(task, answer, "sweep", now, self._settings.sweep.result_grace)
+        end = end_of(task, answer, "sweep", now, self._hub.settings.sweep.result_grace)
         if end is not None:
-            await self._tasks.end(task.id, end)
+            await self._hub.end(task.id, end)
             return None
         if now >= task.deadline_at:
             return await self.expire(task)
@@ -157,7 +141,7 @@ class Looks:
         return round(pause * (0.9 + 0.2 * self._chance()))
 
     async def _note(self, task: Task, answered: Answer, now: int, pause: int, gateway: Gateway, *, misses: int) -> None:
-        dispatches = await self._database.write(
+        await self._hub.commit(
             self._noted,
             task,
             answered,
@@ -166,11 +150,10 @@ class Looks:
             hinted_next_at=now + gateway.min_interval_ms,
             misses=misses,
         )
-        self._hand_over(dispatches)
 
     def _noted(
         self, task: Task, answered: Answer, *, now: int, next_at: int, hinted_next_at: int, misses: int
-    ) -> Transaction[list[Dispatch]]:
+    ) -> Transaction[Settled | None]:
         snapshot = answered.said
         assert isinstance(snapshot, Snapshot)
         result = merged(task, snapshot)
@@ -192,12 +175,12 @@ class Looks:
             hinted_next_at=hinted_next_at,
         )
         if noted is None:
-            return []
+            return None
         dispatches: list[Dispatch] = []
         if noted.running_at is not None and task.status is not Status.RUNNING:
-            dispatches = yield from self._publisher.publish(noted, "task.running", now)
+            dispatches = yield from self._hub.publisher.publish(noted, "task.running", now)
         yield from book(task.result, noted, ended=False)
-        return dispatches
+        return Settled(noted, dispatches)
 
 
 def answer_for(task_id: str, shown: Mapping[str, Snapshot] | Problem, gateway: str) -> Answer:

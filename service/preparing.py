@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from service.assets import AssetGroup, Upload, Uploaded, assets_named
-from service.clock import SECOND, Clock, woken_or_after
+from service.clock import SECOND, woken_or_after
 from service.errors import Problem
 from service.gateways import Gateway
 from service.hearing import Hearing
+from service.hub import Hub
 from service.model import Submission, Task, new_id
 from service.outcomes import Busy, Refused, Unknown
-from service.settings import Settings
 from service.settling import Settled
 from service.store.assets import (
     Claimed,
@@ -32,7 +32,7 @@ from service.store.assets import (
     key_of,
     key_of_group,
 )
-from service.store.statements import Database, Transaction
+from service.store.statements import Transaction
 from service.store.tasks import find_task, step
 from service.uploading import NotDone, Uploading, library_of
 from service.wire import Json, dump_text
@@ -58,14 +58,13 @@ class Prepared:
 class Preparing:
     """Takes a stored task to where its create may leave."""
 
-    def __init__(
-        self, *, database: Database, uploading: Uploading, hearing: Hearing, settings: Settings, clock: Clock
-    ) -> None:
-        self._database = database
+    def __init__(self, *, hub: Hub, uploading: Uploading, hearing: Hearing) -> None:
+        self._hub = hub
+        self._database = hub.database
         self._uploading = uploading
         self._hearing = hearing
-        self._submit = settings.submit
-        self._clock = clock
+        self._submit = hub.settings.submit
+        self._clock = hub.clock
         self._making: dict[UploadKey, asyncio.Event] = {}  # by this process; waiters need not ask the database
 
     async def prepare(self, task: Task, gateway: Gateway) -> Prepared | NotDone:
@@ -85,10 +84,10 @@ class Preparing:
         log.info("task.prepare task=%s gateway=%s outcome=%s", task.id, task.gateway, type(outcome).__name__.lower())
         now = self._clock()
         if isinstance(outcome, Prepared):
-            return await self._database.write(self._ready, task, outcome.assets, now)
+            return await self._hub.commit(self._ready, task, outcome.assets, now)
         if isinstance(outcome, Refused) or task.when_full == "refuse":
-            return await self._database.write(self._refused, task, outcome.problem, now)
-        return await self._database.write(self._hearing.postpone, task, outcome.problem, now)
+            return await self._hub.commit(self._refused, task, outcome.problem, now)
+        return await self._hub.commit(self._hearing.postpone, task, outcome.problem, now)
 
     async def doubt_assets(self, task: Task, problem: Problem) -> None:
         """Have a task's images made anew for the next one, where the gateway may not know their assets any more."""

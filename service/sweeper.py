@@ -10,13 +10,12 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from service.claiming import IDLE_MS, claim_for_ever
-from service.clock import SECOND, Clock
+from service.clock import SECOND
 from service.gateways import Gateway
+from service.hub import Hub
 from service.looking import Looks
 from service.model import Task, new_id
-from service.settings import Settings
 from service.store.reads import Reads
-from service.store.statements import Database
 from service.store.tasks import claim_tasks, give_back
 from service.tasks import Tasks
 
@@ -31,24 +30,14 @@ ORPHANS_AT_ONCE = 100
 class Sweeper:
     """Follows every task of every gateway to its end."""
 
-    def __init__(
-        self,
-        *,
-        database: Database,
-        reads: Reads,
-        gateways: Mapping[str, Gateway],
-        tasks: Tasks,
-        looks: Looks,
-        settings: Settings,
-        clock: Clock,
-    ) -> None:
-        self._database = database
+    def __init__(self, *, hub: Hub, reads: Reads, gateways: Mapping[str, Gateway], tasks: Tasks, looks: Looks) -> None:
+        self._database = hub.database
+        self._settings = hub.settings
+        self._clock = hub.clock
         self._reads = reads
         self._gateways = gateways
         self._tasks = tasks
         self._looks = looks
-        self._settings = settings
-        self._clock = clock
 
     async def run(self) -> None:
         """Sweep until cancelled; questions under way are let finish."""

@@ -1,4 +1,4 @@
-"""Tasks: submit them, receive what gateways call back, cancel them.
+"""Tasks: submit them, and receive what gateways call back.
 
 A task is committed before its create is sent, and the create is sent again only when it provably never reached the
 gateway or was turned away as one too many; every other doubt stays a doubt (`submission = unknown`).
@@ -11,13 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from service.assets import assets_named, with_assets
-from service.cancelling import Cancelling
-from service.clock import Clock
 from service.egress import Egress
 from service.errors import Problem
-from service.events import Publisher
 from service.gateways import Gateway, surface_of
 from service.hearing import Hearing
+from service.hub import Hub
 from service.limits import TRY_AGAIN_MS, Limits
 from service.model import (
     Status,
@@ -30,15 +28,13 @@ from service.outcomes import Accepted, Busy, CreateOutcome, Refused, Unknown, Un
 from service.pace import Pace
 from service.preparing import Preparing
 from service.schedule import first_look
-from service.settings import Settings
-from service.settling import End, Settled, conclude
+from service.settling import Settled
 from service.signing import CallbackTokens
 from service.store.assets import check_assets
 from service.store.reads import Reads
-from service.store.rows import Dispatch, IdempotencyKey, Repeatable, Replay
-from service.store.statements import Database, Transaction
+from service.store.rows import IdempotencyKey, Repeatable, Replay
+from service.store.statements import Transaction
 from service.store.tasks import renew_create
-from service.uploading import Uploading
 
 log = logging.getLogger("reelhook.tasks")
 
@@ -57,51 +53,32 @@ class Submitted:
 
 
 class Tasks:
-    """The hub of tasks. `hand_over` takes fresh deliveries to this process's senders."""
+    """Submits tasks, and receives what is called back about them."""
 
     def __init__(
         self,
         *,
-        database: Database,
+        hub: Hub,
         reads: Reads,
         gateways: Mapping[str, Gateway],
         egress: Egress,
         pace: Pace,
         tokens: CallbackTokens,
-        publisher: Publisher,
-        settings: Settings,
         limits: Limits,
-        clock: Clock,
-        chance: Callable[[], float],
-        hand_over: Callable[[list[Dispatch]], None],
-        uploading: Uploading,
+        hearing: Hearing,
+        preparing: Preparing,
     ) -> None:
-        self._database = database
+        self._hub = hub
+        self._settings = hub.settings
+        self._clock = hub.clock
         self._reads = reads
         self._gateways = gateways
         self._egress = egress
         self._pace = pace
         self._tokens = tokens
-        self._publisher = publisher
-        self._settings = settings
         self._limits = limits
-        self._clock = clock
-        self._hearing = Hearing(publisher, settings, chance)
-        self._preparing = Preparing(
-            database=database, uploading=uploading, hearing=self._hearing, settings=settings, clock=clock
-        )
-        self._hand_over = hand_over
-        self._cancelling = Cancelling(
-            database=database,
-            reads=reads,
-            gateways=gateways,
-            publisher=publisher,
-            hearing=self._hearing,
-            settings=settings,
-            clock=clock,
-            hand_over=hand_over,
-            end=self.end,
-        )
+        self._hearing = hearing
+        self._preparing = preparing
         self._sending: dict[str, asyncio.Task[Task]] = {}
 
     # --- submit
@@ -141,7 +118,7 @@ class Tasks:
         repeatable = None
         if stored is not None and key is None and window_ms:
             repeatable = Repeatable(fingerprint=fingerprint(order), since=task.created_at - window_ms)
-        replay = await self._database.write(self._store, order, task, key, repeatable)
+        replay = await self._hub.database.write(self._store, order, task, key, repeatable)
         if stored is not None and repeatable is not None:
             stored(replay.task_id if replay else task.id)
         if replay is not None:
@@ -170,7 +147,6 @@ class Tasks:
             prepared = await self._leased(task, self._preparing.prepare(task, gateway))
             done = await self._preparing.record(task, prepared)
             gateway.wake()
-            self._hand_over(done.dispatches)
             if done.task.submission is not Submission.SENDING or done.task.lease != task.lease:
                 return done.task  # it has to wait, or is over, or another process sends it
             task = replace(done.task, request=whole.request)
@@ -196,7 +172,7 @@ class Tasks:
                 if done:
                     return working.result()
                 try:
-                    await self._database.write(renew_create, task.id, task.lease, self._clock() + lease_ms)
+                    await self._hub.database.write(renew_create, task.id, task.lease, self._clock() + lease_ms)
                 except Exception:  # at worst it is doubted too early; to break off the create would be worse
                     log.exception("task.lease_unrenewed task=%s", task.id)
         finally:
@@ -272,7 +248,6 @@ class Tasks:
         else:
             done = await self._record_create(task, gateway, outcome)
         gateway.wake()
-        self._hand_over(done.dispatches)
         return done.task
 
     async def _record_create(self, task: Task, gateway: Gateway, outcome: CreateOutcome) -> Settled:
@@ -285,28 +260,25 @@ class Tasks:
                 look_at = now + first_look(usual_ms, callback_expected=gateway.calls_back)
                 deadline_at = now + self._hearing.lifetime_ms(task.request)
                 next_at = max(min(deadline_at, look_at), now + gateway.min_interval_ms)
-                return await self._database.write(self._hearing.accept, task, snapshot, next_at, now)
+                return await self._hub.commit(self._hearing.accept, task, snapshot, next_at, now)
             case Refused(problem):
                 await self._preparing.doubt_assets(task, problem)
-                return await self._database.write(self._hearing.refuse, task, problem, now)
+                return await self._hub.commit(self._hearing.refuse, task, problem, now)
             case Busy(problem) | Unsent(problem) if task.when_full == "refuse":
                 # the caller will try again: he is told when, also where the gateway did not say (gateways.md F8.9)
                 told = replace(problem, retry_after_ms=problem.retry_after_ms or TRY_AGAIN_MS)
-                return await self._database.write(self._hearing.refuse, task, told, now)
+                return await self._hub.commit(self._hearing.refuse, task, told, now)
             case Busy(problem) | Unsent(problem):
-                return await self._database.write(self._hearing.postpone, task, problem, now)
+                return await self._hub.commit(self._hearing.postpone, task, problem, now)
             case Unknown(problem):
-                return await self._database.write(self._hearing.doubt, task, gateway, problem, now)
+                return await self._hub.commit(self._hearing.doubt, task, gateway, problem, now)
 
     async def give_up_create(self, task: Task) -> None:
         """Doubt a create that a stopped process has left behind; nobody knows how far it came."""
         problem = Problem(
             "outcome_unknown", "Reelhook was stopped while this task was being sent; it is not sent again"
         )
-        doubted = await self._database.write(
-            self._hearing.doubt, task, self._gateways[task.gateway], problem, self._clock()
-        )
-        self._hand_over(doubted.dispatches)
+        await self._hub.commit(self._hearing.doubt, task, self._gateways[task.gateway], problem, self._clock())
         log.warning("task.create_lost task=%s gateway=%s", task.id, task.gateway)
 
     # --- callbacks
@@ -320,28 +292,9 @@ class Tasks:
         task_id = self._tokens.read(gateway.name, token)
         if gateway.signature is not None:
             gateway.signature.check(headers, body, now)
-        outcome, dispatches = await self._database.write(self._hearing.take_callback, gateway, task_id, body, now)
+        outcome, dispatches = await self._hub.database.write(self._hearing.take_callback, gateway, task_id, body, now)
         log.info("callback.received task=%s gateway=%s outcome=%s", task_id, gateway.name, outcome)
-        self._hand_over(dispatches)
+        self._hub.hand_over(dispatches)
         if outcome == "look":
             gateway.wake()
         return outcome
-
-    async def end(self, task_id: str, end: End) -> Task | None:
-        """Settle a task and send what it has to tell; None when it was over already."""
-        archiving = self._settings.archive.enabled
-        settled = await self._database.write(
-            conclude, task_id, end, self._publisher, self._clock(), archiving=archiving
-        )
-        if settled is None:
-            return None
-        if settled.task.status.terminal:
-            log.info("task.settled task=%s status=%s by=%s", task_id, end.status, end.by)
-        self._hand_over(settled.dispatches)
-        return settled.task
-
-    # --- cancel
-
-    async def cancel(self, task: Task) -> Task:
-        """Cancel a task; a Problem `not_cancellable` when that cannot be (cancelling.py)."""
-        return await self._cancelling.cancel(task)

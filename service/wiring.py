@@ -12,6 +12,7 @@ from pathlib import Path
 from service import __version__
 from service.archive import open_archive
 from service.archiver import Archiver
+from service.cancelling import Cancelling
 from service.clock import Clock, system_clock
 from service.content import Content
 from service.deliveries import Deliveries
@@ -20,12 +21,15 @@ from service.errors import SettingsError
 from service.events import Publisher
 from service.gateways import Gateway, open_gateways
 from service.guard import Guard
+from service.hearing import Hearing
+from service.hub import Hub
 from service.keys import Keys
 from service.limits import Limits
 from service.links import Links
 from service.looking import Looks
 from service.mounts import Mount, open_mounts
 from service.pace import Pace
+from service.preparing import Preparing
 from service.settings import Settings
 from service.signing import CallbackTokens, ContentTokens
 from service.store.reads import Reads
@@ -55,6 +59,8 @@ class Services:
     tokens: CallbackTokens
     links: Links
     tasks: Tasks
+    cancelling: Cancelling
+    hub: Hub
     unanswered: Unanswered
     uploading: Uploading
     sweeper: Sweeper
@@ -96,59 +102,30 @@ async def open_services(
         base_url = (settings.public_url or "").rstrip("/")
         links = Links(base_url, ContentTokens(secret_key), settings.content.link_lifetime)
         publisher = Publisher(links, deliveries.lease)
+        hub = Hub(
+            database=database, publisher=publisher, settings=settings, clock=clock, hand_over=deliveries.take_over
+        )
+        hearing = Hearing(publisher, settings, chance)
         uploading = Uploading(database=database, egress=egress, settings=settings, clock=clock)
         tasks = Tasks(
-            database=database,
+            hub=hub,
             reads=reads,
             gateways=gateways,
             egress=egress,
             pace=pace,
             tokens=tokens,
-            publisher=publisher,
-            settings=settings,
             limits=Limits(settings),
-            clock=clock,
-            chance=chance,
-            hand_over=deliveries.take_over,
-            uploading=uploading,
+            hearing=hearing,
+            preparing=Preparing(hub=hub, uploading=uploading, hearing=hearing),
         )
-        looks = Looks(
-            database=database,
-            gateways=gateways,
-            tasks=tasks,
-            pace=pace,
-            publisher=publisher,
-            settings=settings,
-            clock=clock,
-            chance=chance,
-            hand_over=deliveries.take_over,
-        )
+        looks = Looks(hub=hub, gateways=gateways, tasks=tasks, pace=pace, chance=chance)
         archive = open_archive(settings.archive, egress)
         content = Content(
             database=database, gateways=gateways, egress=egress, archive=archive, settings=settings, clock=clock
         )
         archiver = None
         if archive is not None:
-            archiver = Archiver(
-                database=database,
-                reads=reads,
-                archive=archive,
-                content=content,
-                publisher=publisher,
-                settings=settings.archive,
-                clock=clock,
-                chance=chance,
-                hand_over=deliveries.take_over,
-            )
-        sweeper = Sweeper(
-            database=database,
-            reads=reads,
-            gateways=gateways,
-            tasks=tasks,
-            looks=looks,
-            settings=settings,
-            clock=clock,
-        )
+            archiver = Archiver(hub=hub, reads=reads, archive=archive, content=content, chance=chance)
         yield Services(
             settings=settings,
             clock=clock,
@@ -164,7 +141,9 @@ async def open_services(
             tasks=tasks,
             unanswered=Unanswered(database, clock),
             uploading=uploading,
-            sweeper=sweeper,
+            cancelling=Cancelling(hub=hub, reads=reads, gateways=gateways, hearing=hearing),
+            hub=hub,
+            sweeper=Sweeper(hub=hub, reads=reads, gateways=gateways, tasks=tasks, looks=looks),
             deliveries=deliveries,
             content=content,
             archiver=archiver,

@@ -166,7 +166,7 @@ async def test_what_a_stopped_process_was_archiving_is_archived_by_the_next(tmp_
         snapshot = Snapshot(
             status=Status.SUCCEEDED, video_url=f"{it.sandbox.base_url}/media/{task['gateway_task_id']}.mp4"
         )
-        await it.services.tasks.end(task["id"], End(status=Status.SUCCEEDED, by="sweep", snapshot=snapshot))
+        await it.services.hub.end(task["id"], End(status=Status.SUCCEEDED, by="sweep", snapshot=snapshot))
         now = it.services.clock()
         (lost,) = await it.services.database.write(
             claim_tasks, "claim_tasks_to_archive", now=now, until=now + 50, lease="a process that is killed", limit=1

@@ -22,7 +22,7 @@ FLOORS = {
     13: ("looking",),
     12: ("tasks", "deliveries", "content", "sandbox_callbacks", "sandbox_library"),
     11: ("cancelling", "preparing", "orders"),
-    10: ("hearing",),
+    10: ("hearing", "hub"),
     9: ("settling", "mounts", "sandbox_task", "uploading"),
     8: ("gateways", "events"),
     7: ("formats", "limits", "outcomes", "gateway_settings"),

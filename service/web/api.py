@@ -108,7 +108,7 @@ async def get_task(request: Request) -> Response:
 
 async def cancel_task(request: Request) -> Response:
     services, caller = await entered(request)
-    task = await services.tasks.cancel(await _task(request, services, caller))
+    task = await services.cancelling.cancel(await _task(request, services, caller))
     return json_answer(show(services, task))
 
 

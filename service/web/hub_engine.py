@@ -70,7 +70,7 @@ class HubEngine:
 
     async def _cancelled(self, task: Task, surface: Surface) -> View:
         try:
-            return await self._view(await self._services.tasks.cancel(task), surface)
+            return await self._view(await self._services.cancelling.cancel(task), surface)
         except Problem as problem:
             raise self._worded(problem, task) from None
 
