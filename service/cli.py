@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -20,7 +21,7 @@ from service.settings import Settings
 from service.settings_file import read_settings
 from service.signing import owner_secret
 from service.web.app import create_app
-from service.web.serving import listen, serve_until_signalled
+from service.web.serving import listen, serve_until
 from service.wire import dump_text
 from service.wiring import Services, open_database, open_services, read_secret_key
 from service.worker import CREATES_DRAIN_MS, working
@@ -50,7 +51,7 @@ def serve(options: argparse.Namespace) -> int:
     async def until_stopped() -> None:
         async with open_services(settings) as services, _loops(services, wanted=not options.no_worker):
             app = create_app(settings, lambda: nullcontext(services))
-            await serve_until_signalled(app, listening)
+            await serve_until(app, listening, on_signals)
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(until_stopped())
@@ -69,14 +70,31 @@ async def _loops(services: Services, *, wanted: bool) -> AsyncIterator[None]:
             await services.tasks.drain(CREATES_DRAIN_MS)
 
 
+def on_signals(stop: Callable[[], None]) -> None:
+    """SIGTERM or SIGINT: stop, and let finish what is under way. A second one does not wait for that: it ends at once,
+    which loses nothing that was acknowledged, for that is what everything here is built for."""
+    stopping = False
+
+    def signalled() -> None:
+        nonlocal stopping
+        if stopping:
+            sys.stderr.write("reelhook: ended without waiting; what was under way is taken up at the next start\n")
+            sys.stderr.flush()
+            os._exit(130)
+        stopping = True
+        stop()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signalled)
+
+
 def work(options: argparse.Namespace) -> int:
     settings = _settings(options)
 
     async def until_stopped() -> None:
         stopped = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopped.set)
+        on_signals(stopped.set)
         async with open_services(settings) as services, working(services):
             logging.getLogger("reelhook.worker").info("worker.started")
             await stopped.wait()

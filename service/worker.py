@@ -28,15 +28,21 @@ async def working(services: Services) -> AsyncIterator[None]:
             *([("archive", services.archiver.run())] if services.archiver else []),
         )
     ]
+    for loop in loops:
+        loop.add_done_callback(_note_end)
     try:
         yield
     finally:
         log.info("worker.draining")
         for loop in loops:
             loop.cancel()
-        for done in await asyncio.gather(services.tasks.drain(CREATES_DRAIN_MS), *loops, return_exceptions=True):
-            if isinstance(done, Exception):
-                log.error("worker.loop_failed error=%r", done)
+        await asyncio.gather(services.tasks.drain(CREATES_DRAIN_MS), *loops, return_exceptions=True)
+
+
+def _note_end(loop: "asyncio.Task[None]") -> None:
+    """A loop that ends before it is told to leaves work undone: that is said when it happens, not at the next stop."""
+    if not loop.cancelled() and (error := loop.exception()) is not None:
+        log.critical("worker.loop_ended loop=%s", loop.get_name(), exc_info=error)
 
 
 async def _prune_for_ever(services: Services) -> None:

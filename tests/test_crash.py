@@ -70,6 +70,10 @@ class Process:
                     assert self._process.poll() is None, self._log.read_text()
                     await asyncio.sleep(0.02)
 
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def stop(self, number: int) -> int:
         assert self._process is not None
         self._process.send_signal(number)
@@ -102,6 +106,11 @@ async def submit(http: httpx.AsyncClient, key: str) -> str | None:
         return None
     assert answer.status_code in (201, 202), answer.text
     return str(answer.json()["id"])
+
+
+async def submit_body(http: httpx.AsyncClient, prompt: str) -> httpx.Response:
+    body = {"gateway": "easyrouter", "model": "dreamina-seedance-2-0", "prompt": prompt}
+    return await http.post("/v1/tasks", json=body)
 
 
 async def until_over(http: httpx.AsyncClient, ids: set[str]) -> dict[str, str]:
@@ -197,3 +206,16 @@ async def test_sigterm_ends_with_zero_and_finishes_what_is_under_way(tmp_path):
         status = await asyncio.to_thread(process.stop, signal.SIGTERM)
         assert (status, (await waiting).status_code) == (0, 201)
         await process.start()
+
+
+async def test_a_second_signal_does_not_wait_and_loses_nothing(tmp_path):
+    async with running(tmp_path) as (process, http, sandbox):
+        waiting = asyncio.create_task(submit_body(http, "[stall]"))
+        while not sandbox.log.creates:
+            await asyncio.sleep(0.01)
+        process.signal(signal.SIGINT)
+        status = await asyncio.to_thread(process.stop, signal.SIGINT)
+        await asyncio.gather(waiting, return_exceptions=True)
+        await process.start()
+        (task,) = (await http.get("/v1/tasks")).json()["data"]
+        assert (status, task["submission"] in ("sending", "unknown"), len(sandbox.log.creates)) == (130, True, 1)

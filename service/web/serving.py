@@ -6,9 +6,8 @@ On top of HTTP there is one thing that no ASGI message says: an app can drop the
 import asyncio
 import ipaddress
 import logging
-import signal
 import socket
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
@@ -73,8 +72,8 @@ async def _close_latecomers(server: uvicorn.Server) -> None:
             transport.abort()
 
 
-async def serve_until_signalled(app: ASGIApp, listening: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT, then finish the requests under way; a second signal does not wait for them."""
+async def serve_until(app: ASGIApp, listening: socket.socket, stopping: Callable[[Callable[[], None]], None]) -> None:
+    """Serve until told to stop, then finish the requests under way. stopping: is given what to call for that."""
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -85,9 +84,11 @@ async def serve_until_signalled(app: ASGIApp, listening: socket.socket) -> None:
         timeout_graceful_shutdown=PATIENT_S,
     )
     server = _Server(config)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.handle_exit, number, None)
+
+    def stop() -> None:
+        server.should_exit = True
+
+    stopping(stop)
     log.info("web.serving url=%s", url_of(listening))
     with listening:
         await server.serve(sockets=[listening])
