@@ -29,6 +29,7 @@ log = logging.getLogger("reelhook.gateways")
 
 ANSWER_CAP = 4 * 2**20
 KEPT_ANSWER = 16 * 1024  # of a task's own answer, for what nobody here knows
+NO_CALLBACK = "https://reelhook.invalid/"  # where a callback will stand
 MOST_RETRY_AFTER = 3600 * SECOND
 
 
@@ -68,8 +69,9 @@ class Gateway:
         self.to_ask = asyncio.Event()
         self.to_send = asyncio.Event()
 
-    def check(self, request: VideoRequest, surface: Surface) -> None:
-        """Refuse, by a Problem in the words of the native API, what this gateway cannot do: before anything is sent."""
+    def check(self, request: VideoRequest, surface: Surface) -> VideoRequest:
+        """Refuse, by a Problem in the words of the native API, what this gateway cannot do: before anything is sent.
+        The request as the gateway will read it, with all that `extra` says in its own words."""
         if "*" not in self.models and request.model not in self.models:
             known = ", ".join(self.models)
             raise Problem(
@@ -81,8 +83,12 @@ class Gateway:
                 raise invalid(name, f"{self.dialect.title} has no such parameter")
         request = self._as_prepared(request)
         surface.check(request)
-        # refuses an `extra` that collides with a parameter, or with our callback
-        surface.write_create(request, "https://reelhook.invalid/" if self.calls_back else None)
+        # refuses an `extra` that collides with a parameter, or with our callback; and what it says by another name for
+        # a parameter is held to the same rules, because it is read as the gateway reads it
+        read = surface.read_create(surface.write_create(request, NO_CALLBACK if self.calls_back else None))
+        if read.webhook_url not in (None, NO_CALLBACK):
+            raise invalid("extra", f"must not name a callback ({'.'.join(surface.callback_path)}); use webhook_url")
+        return read
 
     def _as_prepared(self, request: VideoRequest) -> VideoRequest:
         """The request as it will be sent, with stand-ins for assets that are still to be made; a Problem where that

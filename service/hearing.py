@@ -161,34 +161,32 @@ class Hearing:
         return None
 
     def _heed(self, gateway: Gateway, task: Task, body: bytes, now: int) -> Transaction[tuple[str, list[Dispatch]]]:
-        """What a new callback does: normally the gateway is asked. Its body is believed with `trust`, and where nobody
-        can be asked because the reply with the gateway's id was lost: then it is the only witness there is."""
+        """What a new callback does: it claims a task of unknown outcome, is believed where that is allowed, and
+        otherwise makes the gateway be asked."""
         snapshot = _read_callback(gateway, body)
+        foreign = yield from _is_foreign(task, snapshot)
         told: list[Dispatch] = []
-        another = False
-        if task.submission is Submission.UNKNOWN and snapshot.gateway_task_id is not None:
-            another = yield from is_anothers(task, snapshot.gateway_task_id)
-            if not another:
-                claimed = yield from self.accept(task, snapshot, now, now)
-                task, told = claimed.task, claimed.dispatches
-        if task.gateway_task_id is not None and snapshot.gateway_task_id not in (None, task.gateway_task_id):
-            another = True
-        if (gateway.settings.trust == "trust" or task.submission is Submission.UNKNOWN) and not another:
+        if task.submission is Submission.UNKNOWN and snapshot.gateway_task_id is not None and not foreign:
+            claimed = yield from self.accept(task, snapshot, now, now)
+            task, told = claimed.task, claimed.dispatches
+        if _is_believed(gateway, task) and not foreign:
             outcome, more = yield from self._believe(task, snapshot, now)
             told += more
             if outcome is not None:
                 return outcome, told
-        if task.submission is Submission.UNKNOWN:
-            return "noted", told
-        if snapshot.status is Status.QUEUED and not another:
-            return "noted", told  # nothing that could be different when asked
+        return (yield from self._hint(gateway, task, snapshot, now, foreign=foreign)), told
+
+    def _hint(self, gateway: Gateway, task: Task, snapshot: Snapshot, now: int, *, foreign: bool) -> Transaction[str]:
+        """Have the gateway asked, where there is somebody to ask and something that could be different."""
+        if task.submission is Submission.UNKNOWN or (snapshot.status is Status.QUEUED and not foreign):
+            return "noted"
         due_at = max(now, (task.looked_at or 0) + gateway.min_interval_ms)
-        if snapshot.status is Status.RUNNING and not another and task.submission is Submission.ACCEPTED:
+        if snapshot.status is Status.RUNNING and not foreign and task.submission is Submission.ACCEPTED:
             yield from step("look_soon", id=task.id, next_at=due_at)  # once: there is no end to wait for
         else:
-            ends = snapshot.status is not None and snapshot.status.terminal and not another
+            ends = snapshot.status is not None and snapshot.status.terminal and not foreign
             yield from step("hint_task", id=task.id, next_at=due_at, told=int(ends), now=now)
-        return "look", told
+        return "look"
 
     def _believe(self, task: Task, snapshot: Snapshot, now: int) -> Transaction[tuple[str | None, list[Dispatch]]]:
         end = end_of(task, snapshot, "callback", now, self._settings.sweep.result_grace)
@@ -205,6 +203,20 @@ class Hearing:
         if running is None:
             return Settled(task, [])
         return Settled(running, (yield from self._publisher.publish(running, "task.running", now)))
+
+
+def _is_foreign(task: Task, snapshot: Snapshot) -> Transaction[bool]:
+    """Whether it speaks of another task of the gateway than this one is, or than it may become."""
+    told_id = snapshot.gateway_task_id
+    if told_id is None or task.gateway_task_id is not None:
+        return told_id not in (None, task.gateway_task_id)
+    return task.submission is Submission.UNKNOWN and (yield from is_anothers(task, told_id))
+
+
+def _is_believed(gateway: Gateway, task: Task) -> bool:
+    """With `trust`, and where nobody can be asked because the reply with the gateway's id was lost: then the callback,
+    whose token only the gateway has, is the only witness there is (decision 13)."""
+    return gateway.settings.trust == "trust" or task.submission is Submission.UNKNOWN
 
 
 def _current(task: Task) -> Transaction[Task]:

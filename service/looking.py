@@ -22,6 +22,8 @@ from service.wire import dump_text
 
 log = logging.getLogger("reelhook.sweeper")
 
+LAST_LOOKS = 3  # without an answer, after the deadline: a service that was down itself may find success after it
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -111,7 +113,8 @@ class Looks:
                 answer.code,
                 answer.message,
             )
-            if now >= task.deadline_at + self._hub.settings.sweep.grace:
+            tried = task.misses + 1 >= LAST_LOOKS
+            if tried and now >= task.deadline_at + self._hub.settings.sweep.grace:
                 return await self.expire(task)
             pause = back_off(task.misses + 1, self._chance(), first=gateway.min_interval_ms)
             unanswered = replace(answered, said=Snapshot(status=None))

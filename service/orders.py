@@ -46,10 +46,11 @@ class CameIn:
     model: str
 
 
-def check_order(order: Order) -> None:
-    """Refuse what the gateway cannot do, in the names that the caller has for it."""
+def check_order(order: Order) -> VideoRequest:
+    """Refuse what the gateway cannot do, in the names that the caller has for it; the request as the gateway will
+    read it."""
     try:
-        order.gateway.check(order.request, order.surface)
+        return order.gateway.check(order.request, order.surface)
     except Problem as problem:
         raise (respelled(problem, order.came_in.surface) if order.came_in else problem) from None
 

@@ -73,7 +73,12 @@ class Preparing:
         group_id = await self._group(task, gateway) if sources else ""
         if isinstance(group_id, NotDone):
             return group_id
-        made = await asyncio.gather(*(self._asset(task, gateway, group_id, source) for source in sources))
+        making = (self._asset(task, gateway, group_id, source) for source in sources)
+        done = await asyncio.gather(*making, return_exceptions=True)  # all of them, or some would go on unleased
+        for one in done:
+            if isinstance(one, BaseException):
+                raise one
+        made = [one for one in done if not isinstance(one, BaseException)]
         failed = [one for one in made if isinstance(one, NotDone)]
         if failed:  # a refusal is final, whatever became of the others
             return next((one for one in failed if isinstance(one, Refused)), failed[0])

@@ -204,4 +204,7 @@ class Running:
         except Exception:  # their lease ends, and they are looked at again, though not for ever
             log.exception("sweep.task_failed task=%s gateway=%s", tasks[0].id, tasks[0].gateway)
             for task in tasks:
-                await self._give_up(task)
+                try:
+                    await self._give_up(task)
+                except Exception:
+                    log.exception("sweep.not_given_up task=%s", task.id)

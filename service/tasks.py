@@ -21,6 +21,7 @@ from service.model import (
     Status,
     Submission,
     Task,
+    VideoRequest,
     new_id,
 )
 from service.orders import Order, check_order, fingerprint, one_shot
@@ -101,24 +102,29 @@ class Tasks:
         known = await self._reads.replay(order.owner, key.key) if key else None
         if known is not None:  # before anything is judged again: what the first one was told is the answer
             return await self._replay(known, key, order.owner, wait_ms)
-        check_order(order)
+        read = check_order(order)
         if order.request.webhook_url is not None:
             await self._egress.vet(order.request.webhook_url, order.webhook_field, must_resolve=False)
         task = self._new_task(order)
-        started = await asyncio.shield(self._store_and_start(order, task, key, stored))
+        started = await asyncio.shield(self._store_and_start(order, read, task, key, stored))
         if isinstance(started, Replay):
             return await self._replay(started, key, order.owner, wait_ms)
         return Submitted(await self._within(started, task, wait_ms))
 
     async def _store_and_start(
-        self, order: Order, task: Task, key: IdempotencyKey | None, stored: Callable[[str], None] | None
+        self,
+        order: Order,
+        read: VideoRequest,
+        task: Task,
+        key: IdempotencyKey | None,
+        stored: Callable[[str], None] | None,
     ) -> "Replay | asyncio.Task[Task]":
         """In one go: a caller who goes away between the two must not leave a stored task that nobody sends."""
         window_ms = self._settings.submit.repeat_window
         repeatable = None
         if stored is not None and key is None and window_ms:
             repeatable = Repeatable(fingerprint=fingerprint(order), since=task.created_at - window_ms)
-        replay = await self._hub.database.write(self._store, order, task, key, repeatable)
+        replay = await self._hub.database.write(self._store, order, read, task, key, repeatable)
         if stored is not None and repeatable is not None:
             stored(replay.task_id if replay else task.id)
         if replay is not None:
@@ -127,12 +133,12 @@ class Tasks:
         return self.start(task)
 
     def _store(
-        self, order: Order, task: Task, key: IdempotencyKey | None, repeatable: Repeatable | None
+        self, order: Order, read: VideoRequest, task: Task, key: IdempotencyKey | None, repeatable: Repeatable | None
     ) -> Transaction[Replay | None]:
         """Store the task, unless its key is known, or it names what belongs to somebody else."""
         replay = yield from self._limits.store(task, key, one_shot(order, task), repeatable)
         if replay is None:
-            named, group_id = assets_named(order.request), order.request.asset_group_id
+            named, group_id = assets_named(order.request), read.asset_group_id
             foreign = order.gateway.settings.foreign_assets
             yield from check_assets(order.owner, order.gateway.name, named, group_id, foreign=foreign)
         return replay
@@ -141,15 +147,14 @@ class Tasks:
         """Prepare a task, if there is anything to prepare; send the create when it is committed as `sending`; and
         record what came of it."""
         gateway = self._gateways[task.gateway]
-        whole = await self._reads.whole(task)
-        task = replace(whole, slim=task.slim)
+        task = await self._reads.whole(task)
         if task.preparing:
             prepared = await self._leased(task, self._preparing.prepare(task, gateway))
             done = await self._preparing.record(task, prepared)
             gateway.wake()
             if done.task.submission is not Submission.SENDING or done.task.lease != task.lease:
                 return done.task  # it has to wait, or is over, or another process sends it
-            task = replace(done.task, request=whole.request)
+            task = replace(done.task, request=task.request)
         url = gateway.callback_url(self._tokens.issue(gateway.name, task.id))
         request = with_assets(task.request, task.assets.get("urls", {}), task.assets.get("group"))
         creating = gateway.create(request, surface_of(task), url, self._settings.submit.timeout)

@@ -17,7 +17,7 @@ class Unanswered:
 
     async def begin(self) -> None:
         """The web half has just started: whoever waited for an answer of a process that is no more has gone."""
-        await self._database.write(_note_all_gone, self._clock())
+        await self._database.write(_note_all_gone)
 
     async def gone(self, task_id: str) -> None:
         await self._database.write(_note_gone, task_id, self._clock())
@@ -26,8 +26,8 @@ class Unanswered:
         await self._database.write(_forget, task_id)
 
 
-def _note_all_gone(now: int) -> Transaction[None]:
-    yield run("note_all_gone", now=now)
+def _note_all_gone() -> Transaction[None]:
+    yield run("note_all_gone")
 
 
 def _note_gone(task_id: str, now: int) -> Transaction[None]:

@@ -5,12 +5,15 @@ from dataclasses import replace
 
 import pytest
 
+from service.clock import DAY
 from service.model import VideoRequest, shown_url
 from service.outcomes import Refused
 from service.settings import Span
 from service.wire import dumps
+from service.worker import working
 from tests.hub import GATEWAY, SANDBOX, SETTINGS, hub, smallest
 from tests.servers import Sink
+from tests.store.given import sql
 from tests.test_callbacks import SLOW, TRUSTING, called
 
 BODY = {"gateway": "easyrouter", "model": "dreamina-seedance-2-0", "prompt": "a cat", "metadata": {"a": 1, "b": 2}}
@@ -201,3 +204,78 @@ async def test_a_create_to_a_route_that_is_not_there_is_not_taken_for_a_missing_
         gateway.base_url += "/wrong"
         answer = await it.submitted()
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_route")
+
+
+# --- the last look
+
+
+async def test_a_success_that_a_list_does_not_show_is_found_by_one_last_look(tmp_path):
+    """The service was down past the deadline, and the list shows nothing so old."""
+    async with hub(tmp_path, "ark", worker=False) as it:
+        tasks = [await it.submit("[take 0ms] [unlisted] [lost]") for _ in range(2)]
+        for task in tasks:
+            await it.services.database.write(
+                sql, "UPDATE tasks SET deadline_at = 1, next_at = 1 WHERE id = :id", id=task["id"]
+            )
+        async with working(it.services):
+            ended = [await it.ended(task) for task in tasks]
+        assert [task["status"] for task in ended] == ["succeeded", "succeeded"]
+
+
+async def test_a_task_that_nobody_answers_for_ends_after_a_few_last_looks(tmp_path):
+    async with hub(tmp_path, worker=False) as it:
+        task = await it.submit("[get 500 x99]")
+        await it.services.database.write(
+            sql, "UPDATE tasks SET deadline_at = 1, next_at = 1 WHERE id = :id", id=task["id"]
+        )
+        async with working(it.services):
+            assert (await it.ended(task))["status"] == "expired"
+        assert 1 < it.sandbox.log.gets_by_task[task["gateway_task_id"]] < 10
+
+
+# --- what is passed on as it is
+
+
+@pytest.mark.parametrize(
+    "extra", [{"duration": "x"}, {"metadata": {"seed": -7}}, {"metadata": {"ratio": "1:7"}}], ids=str
+)
+async def test_what_is_passed_on_is_held_to_the_same_rules(tmp_path, extra):
+    async with hub(tmp_path, worker=False) as it:
+        answer = await it.submitted(extra=extra)
+        assert (answer.status_code, it.made()) == (400, 0)
+
+
+async def test_a_callback_cannot_be_passed_on(tmp_path):
+    async with hub(tmp_path, "cubicspaces", worker=False) as it:
+        answer = await it.submitted(extra={"callback_url": "https://example.com/"})
+        assert (answer.status_code, answer.json()["error"]["field"]) == (400, "extra")
+
+
+async def test_another_owners_group_cannot_be_passed_on(tmp_path):
+    async with hub(tmp_path, "worldrouter", worker=False) as it:
+        group = (await it.post("/worldrouter/v1/asset-groups", {"name": "annas"})).json()["id"]
+        body = {"gateway": "worldrouter", "model": "seedance-2.0", "prompt": "a"}
+        answers = [
+            await it.other.post("/v1/tasks", json=body | more)
+            for more in ({"asset_group_id": group}, {"extra": {"asset_group_id": group}})
+        ]
+        assert [answer.status_code for answer in answers] == [403, 403]
+
+
+# --- creates whose caller was never answered
+
+
+async def test_an_old_note_of_an_unanswered_caller_swallows_no_new_create(tmp_path):
+    path, body = smallest("easyrouter")
+    async with hub(tmp_path, worker=False) as it:
+        first = (await it.post(path, body)).json()["task_id"]
+        note = (
+            "INSERT INTO unanswered_creates (task_id, owner, fingerprint, created_at) VALUES (:id, 'anna', :print, :at)"
+        )
+        six_days_ago = it.services.clock() - 6 * DAY
+        (row,) = await rows(it, "task_of_owner", id="task_" + first.removeprefix("task_"), owner=None)
+        await it.services.database.write(sql, note, id=row["id"], print="x", at=six_days_ago)
+        await it.services.unanswered.begin()
+        found = "SELECT gone_at FROM unanswered_creates WHERE fingerprint = 'x'"
+        (kept,) = await it.services.database.write(sql, found)
+        assert kept["gone_at"] == six_days_ago

@@ -60,7 +60,8 @@ RETURNING task_id;
 UPDATE unanswered_creates SET gone_at = :now WHERE task_id = :task_id;
 
 -- name: note_all_gone
-UPDATE unanswered_creates SET gone_at = :now WHERE gone_at IS NULL;
+-- Since when is not known: at the earliest since it was noted, so that an old note swallows no new create.
+UPDATE unanswered_creates SET gone_at = created_at WHERE gone_at IS NULL;
 
 -- name: forget_unanswered
 DELETE FROM unanswered_creates WHERE task_id = :task_id;
