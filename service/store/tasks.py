@@ -64,11 +64,7 @@ def insert_task(
             fingerprint=repeatable.fingerprint,
             now=task.created_at,
         )
-    request = dump_text(request_to_json(task.request))
-    slim = len(request) > SLIM_ABOVE and slimmed(task.request) != task.request
-    if slim:
-        yield run("insert_request", task_id=task.id, body=request)
-        request = dump_text(request_to_json(slimmed(task.request)))
+    request, slim = yield from _insert_request(task)
     yield run(
         "insert_task",
         id=task.id,
@@ -95,6 +91,15 @@ def insert_task(
     if subscription is not None:
         yield from add_subscription(subscription)
     return None
+
+
+def _insert_request(task: Task) -> Transaction[tuple[str, bool]]:
+    """(the request as the task's row keeps it, whether its inline media are kept apart)."""
+    request = dump_text(request_to_json(task.request))
+    if len(request) <= SLIM_ABOVE or slimmed(task.request) == task.request:
+        return request, False
+    yield run("insert_request", task_id=task.id, body=request)
+    return dump_text(request_to_json(slimmed(task.request))), True
 
 
 def forget_key(task_id: str) -> Transaction[None]:
