@@ -178,7 +178,7 @@ def sandbox(options: argparse.Namespace) -> int:
         settings = SandboxSettings(seed=options.seed, api_key=options.api_key, rates=dict(options.rate))
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(run_sandbox(options.dialect, options.host, options.port, settings))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, OverflowError) as error:
         print(f"reelhook: {error}", file=sys.stderr)
         return 2
     return 0

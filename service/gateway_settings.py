@@ -1,5 +1,7 @@
 """What the settings say of a gateway, checked: SettingsError, with the name of the setting, where it cannot be."""
 
+from urllib.parse import urlsplit
+
 from service.dialects import DIALECTS
 from service.dialects.shape import Dialect, Surface
 from service.errors import Problem, SettingsError
@@ -41,4 +43,17 @@ def base_url_of(name: str, dialect: Dialect, settings: GatewaySettings) -> str:
         read_target(url, f"gateways.{name}.base_url")
     except Problem as problem:
         raise SettingsError(problem.message) from problem
-    return url.rstrip("/")
+    return _without_prefix(url.rstrip("/"), dialect)
+
+
+def _without_prefix(url: str, dialect: Dialect) -> str:
+    """Some documentation writes the base URL with the beginning of its paths (gateways.md section 2: …/api/v3), which
+    every route has again."""
+    path = urlsplit(url).path
+    for route in (surface.route("create") for surface in dialect.surfaces):
+        parts = route.path.split("/")[1:] if route else []
+        for length in range(len(parts) - 1, 0, -1):
+            prefix = "/" + "/".join(parts[:length])
+            if path.endswith(prefix):
+                return url.removesuffix(prefix)
+    return url

@@ -86,6 +86,9 @@ class Gateway:
         # refuses an `extra` that collides with a parameter, or with our callback; and what it says by another name for
         # a parameter is held to the same rules, because it is read as the gateway reads it
         read = surface.read_create(surface.write_create(request, NO_CALLBACK if self.calls_back else None))
+        for name in surface.accepts - {"media"}:
+            if getattr(request, name) in (None, {}) and getattr(read, name) not in (None, {}):
+                raise invalid("extra", f"says {name} in the gateway's words; give it as {name}")
         if read.webhook_url not in (None, NO_CALLBACK):
             raise invalid("extra", f"must not name a callback ({'.'.join(surface.callback_path)}); use webhook_url")
         return read

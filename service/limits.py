@@ -100,6 +100,9 @@ def _limit(own: OwnerSettings, everybody: OwnerSettings, name: str) -> Limit:
 
 def _check_currencies(settings: Settings, limits: tuple[Limit, ...]) -> None:
     """A budget counts one currency: what is charged in another would not count at all."""
+    priced = any(gateway.price is not None for gateway in settings.gateways.values())
+    if not priced and any(limit.budget_micros is not None for limit in limits):
+        raise SettingsError("owners: a budget counts nothing without [gateways.NAME.price]; give one of them a price")
     for name, gateway in settings.gateways.items():
         for limit in limits:
             if gateway.price is not None and limit.currency not in ("", gateway.price.currency):

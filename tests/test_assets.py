@@ -281,7 +281,6 @@ async def test_a_field_is_named_as_the_caller_spells_it(cubicspaces, pictures):
         {"images": [CAT] * 51},
         {"images": ["data:image/png;base64,aGk="]},
         {"images": ["https://example.com/cat.svg"]},
-        {"image_url": CAT},
         {"asset_type": "Video"},
         {"model": None},
     ],

@@ -2,8 +2,11 @@
 
 import pytest
 
+from service.dialects import DIALECTS
 from service.errors import SettingsError
+from service.gateway_settings import base_url_of
 from service.limits import Limits
+from service.settings import GatewaySettings
 from service.settings_file import read_settings
 
 
@@ -86,6 +89,7 @@ def test_an_owner_and_everybody_have_limits(tmp_path):
     ("text", "words"),
     [
         ('[owners.anna]\nbudget = "much"', "owners.anna.budget: must be an amount and a currency"),
+        ('[owners.anna]\nbudget = "9 USD"', "owners: a budget counts nothing without [gateways.NAME.price]"),
         (
             '[owners.a]\nbudget = "1 EUR"\n[gateways.easyrouter]\n'
             'price = {unit = "quota", amount = "1", currency = "USD"}',
@@ -124,3 +128,17 @@ def test_a_secret_key_that_can_be_guessed_is_refused(tmp_path, secret):
 def test_a_signature_without_a_secret_is_refused(tmp_path):
     with pytest.raises(SettingsError, match="must not be empty"):
         settings_of(tmp_path, "[gateways.videos]\nsignature = {scheme = 'hmac-sha256', secret = ''}")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "given", "used"),
+    [
+        ("ark", "https://ark.ap-southeast.bytepluses.com/api/v3", "https://ark.ap-southeast.bytepluses.com"),
+        ("ark", "https://ark.cn-beijing.volces.com/api/v3/", "https://ark.cn-beijing.volces.com"),
+        ("openai", "https://gateway.example.com/v1", "https://gateway.example.com"),
+        ("openai", "https://gateway.example.com/team/v1", "https://gateway.example.com/team"),
+        ("seedance2", "https://www.seedance2.ink", "https://www.seedance2.ink"),
+    ],
+)
+def test_a_base_url_may_hold_the_beginning_of_the_paths(dialect: str, given: str, used: str) -> None:
+    assert base_url_of(dialect, DIALECTS[dialect], GatewaySettings(base_url=given)) == used

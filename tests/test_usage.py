@@ -217,7 +217,7 @@ async def test_the_native_api_says_429_for_ones_own_limit_whatever_a_full_gatewa
 
 async def test_a_limit_for_everybody_holds_where_the_owner_has_none(tmp_path):
     settings = replace(SETTINGS, owners={"*": OwnerSettings(pending=1), "anna": OwnerSettings(budget="9 USD")})
-    async with hub(tmp_path, settings=settings, sandbox=SLOW) as it:
+    async with hub(tmp_path, settings=settings, sandbox=SLOW, gateway=priced("easyrouter")) as it:
         assert [(await it.submitted()).status_code for _ in range(2)] == [201, 429]
 
 

@@ -75,21 +75,18 @@ def read_request(body: Json) -> Upload:
 
 
 def _read_sources(rest: Json) -> list[tuple[str, str]]:
-    """(URL, how the caller spells its place). ASSUME that one of the three is given: what two of them would mean
-    together is not said."""
+    """(URL, how the caller spells its place). "At least one" of the three is required: ASSUME that several add up."""
     given = [name for name in (*LISTS, SINGLE) if rest.get(name) is not None]
-    if len(given) != 1:
-        wanted = "images, image_urls or image_url"
-        raise invalid(given[1], f"stands beside {given[0]}; give one of {wanted}") if given else missing(wanted)
-    name = given[0]
-    if name == SINGLE:
-        found = [(take(rest, (SINGLE,)), SINGLE)]
-    else:
-        found = [(value, f"{name}[{index}]") for index, value in enumerate(read_list(rest, (name,)))]
+    found: list[tuple[Any, str]] = []
+    for name in given:
+        if name == SINGLE:
+            found.append((take(rest, (SINGLE,)), SINGLE))
+        else:
+            found += [(value, f"{name}[{index}]") for index, value in enumerate(read_list(rest, (name,)))]
     if not found:
-        raise missing(name)
+        raise missing(given[0] if given else "images, image_urls or image_url")
     if len(found) > MOST_SOURCES:
-        raise invalid(name, f"holds {len(found)} URLs; at most {MOST_SOURCES} are allowed")
+        raise invalid(given[0], f"holds {len(found)} URLs; at most {MOST_SOURCES} are allowed")
     for value, at in found:
         check_source(read_url(value, at), at)
     return found

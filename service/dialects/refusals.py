@@ -63,7 +63,8 @@ def read_refusal(status: int, body: Any, words: Mapping[str, str]) -> Problem | 
     gateway_code = str(word)[:200] if isinstance(word, str | int | float) else None
     kind = text_or_none(source.get("type")) or ""
     code = _code_of(status, gateway_code or "", kind.lower(), message.lower(), words)
-    return Problem(code, message[:2000], gateway_code=gateway_code, gateway_status=status)
+    field = text_or_none(source.get("param"))  # as Ark and OpenAI name the input (gateways.md sections 2 and 3)
+    return Problem(code, message[:2000], field and field[:200], gateway_code=gateway_code, gateway_status=status)
 
 
 def word_of(problem: Problem, words: Mapping[str, str] | None = None) -> str:

@@ -27,6 +27,7 @@ from service.dialects.fields import (
     spelling_of,
     write_fields,
 )
+from service.dialects.modes import FRAMES, check_roles_agree
 from service.dialects.refusals import read_refusal, word_of
 from service.dialects.shape import Dialect, Offer, Route, Surface
 from service.errors import Problem, invalid
@@ -36,6 +37,7 @@ from service.wire import Json, count_or_none, kind_of, pick
 CREATE_PATH = "/api/open/v1/video/generations"
 CALLBACK = ("webhookUrl",)
 MEDIA_LIMIT = 5
+ROLES = (None, *FRAMES, "reference_image", "reference_video", "reference_audio")
 
 # seedance2.txt "Request Body".
 FIELDS = (
@@ -106,8 +108,10 @@ def type_of(url: str) -> str:
 def only_url(media: Media, at: str, url_at: str) -> None:
     if not media.url.lower().startswith("https://"):
         raise invalid(url_at, "must be a public https URL")
-    if media.role or media.extra:
-        raise invalid(f"{at}.role", "cannot be said here: the mode follows from the number and types of the inputs")
+    if media.role not in ROLES:
+        raise invalid(f"{at}.role", f"must be one of {', '.join(ROLES[1:])}")
+    for name in media.extra:
+        raise invalid(f"{at}.{name}", "cannot be said here: an input is a URL")
 
 
 def check(request: VideoRequest) -> None:
@@ -118,16 +122,23 @@ def check(request: VideoRequest) -> None:
     if len(request.media) > MEDIA_LIMIT:
         raise invalid("media", f"must be at most {MEDIA_LIMIT} inputs")
     check_media(request.media, only_url)
+    check_roles_agree(request.media, "media")
 
 
 def write_create(request: VideoRequest, callback_url: str | None) -> Json:
     body: Json = {}
     write_fields(body, request, FIELDS)
     if request.media:
-        body["mediaUrls"] = [media.url for media in request.media]
+        body["mediaUrls"] = [media.url for media in sorted(request.media, key=_place)]
     if request.metadata:
         body["metadata"] = deepcopy(request.metadata)
     return complete(body, request, CALLBACK, callback_url)
+
+
+def _place(media: Media) -> int:
+    """The mode follows from the number and types of the inputs, and their order: ASSUME the first frame, the last one,
+    then the rest (gateways.md F7)."""
+    return {"first_frame": 0, "last_frame": 1}.get(media.role or "", 2)
 
 
 def write_receipt(view: View) -> Json:

@@ -139,7 +139,6 @@ def test_a_moderation_of_a_single_image_has_a_field_of_its_own() -> None:
         ({}, "images, image_urls or image_url"),
         ({"images": []}, "images"),
         ({"images": PNG}, "images"),
-        ({"images": [PNG], "image_url": PNG}, "image_url"),
         ({"images": [PNG] * 51}, "images"),
         ({"images": [PNG, 5]}, "images[1]"),
         ({"images": [PNG, "data:image/png;base64,aGk="]}, "images[1]"),
