@@ -31,7 +31,7 @@ from aiohttp.client_proto import ResponseHandler
 from httpx_aiohttp import AiohttpTransport
 
 from service.errors import Problem, invalid
-from service.guard import Guard, origin_of, read_target
+from service.guard import LONGEST_TOLD, Guard, origin_of, read_target
 from service.wire import HttpAnswer, HttpRequest
 
 CONNECT_S = 10
@@ -112,40 +112,13 @@ class Egress:
 
     async def deliver(self, request: HttpRequest, *, timeout_ms: int, cap: int) -> HttpAnswer:
         """One request to a subscriber; what lies beyond the cap of its answer is dropped unread."""
-        timeout = _within(timeout_ms / 1000)
-        try:
-            async with self._deliveries.request(
-                request.method,
-                request.url,
-                data=request.body,
-                headers=request.headers,
-                allow_redirects=False,
-                timeout=timeout,
-            ) as response:
-                body = await _read_to(response.content, cap)
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return HttpAnswer(status=response.status, headers=headers, body=body)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise _judged(error) from error
+        return await _sent(self._deliveries, request, request.body, timeout_ms / 1000, cap)
 
     async def upload(
         self, request: HttpRequest, pieces: AsyncIterator[bytes] | None, *, timeout_ms: int, cap: int
     ) -> HttpAnswer:
-        """One request whose body is sent as it comes; its headers name the length. NotSent or Lost as elsewhere."""
-        timeout = _within(timeout_ms / 1000)
-        try:
-            async with self._downloads.request(
-                request.method,
-                request.url,
-                data=pieces,
-                headers=request.headers,
-                allow_redirects=False,
-                timeout=timeout,
-            ) as response:
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return HttpAnswer(status=response.status, headers=headers, body=await _read_to(response.content, cap))
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise _judged(error) from error
+        """The same with a body that is sent as it comes, over a connection of its own; the headers name its length."""
+        return await _sent(self._downloads, request, pieces, timeout_ms / 1000, cap)
 
     @asynccontextmanager
     async def fetch(self, request: HttpRequest, *, idle_ms: int) -> AsyncIterator[Download]:
@@ -155,9 +128,11 @@ class Egress:
         leads to another origin.
         """
         async with AsyncExitStack() as stack:
-            response = await self._follow(stack, request, idle_ms)
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            yield Download(status=response.status, headers=headers, chunks=_chunks(response))
+            try:
+                response = await self._follow(stack, request, idle_ms)
+            except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+                raise _judged(error) from error
+            yield Download(status=response.status, headers=_headers(response), chunks=_chunks(response))
 
     async def _follow(self, stack: AsyncExitStack, request: HttpRequest, idle_ms: int) -> aiohttp.ClientResponse:
         idle_s = idle_ms / 1000
@@ -165,10 +140,7 @@ class Egress:
         url, headers = request.url, dict(request.headers)
         for _ in range(REDIRECTS_MOST + 1):
             getting = self._downloads.get(url, headers=headers, allow_redirects=False, timeout=timeout)
-            try:
-                response = await stack.enter_async_context(getting)
-            except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-                raise _judged(error) from error
+            response = await stack.enter_async_context(getting)
             target = response.headers.get("location")
             if response.status not in REDIRECTS or target is None:
                 return response
@@ -223,6 +195,7 @@ def _session(
         auto_decompress=False,
         trust_env=False,
         skip_auto_headers=("content-type",),
+        max_field_size=2 * LONGEST_TOLD,  # a redirect is a header
     )
     # aiohttp repeats a GET whose connection was dropped, at once and unasked: when to ask again is decided elsewhere
     session._retry_connection = False
@@ -283,6 +256,28 @@ async def _ask(client: httpx.AsyncClient, request: HttpRequest, timeout_s: float
         return HttpAnswer(status=response.status_code, headers=dict(response.headers), body=bytes(body))
 
 
+async def _sent(
+    session: aiohttp.ClientSession, request: HttpRequest, body: Any, timeout_s: float, cap: int
+) -> HttpAnswer:
+    try:
+        async with session.request(
+            request.method,
+            request.url,
+            data=body,
+            headers=request.headers,
+            allow_redirects=False,
+            timeout=_within(timeout_s),
+        ) as response:
+            read = await _read_to(response.content, cap)
+            return HttpAnswer(status=response.status, headers=_headers(response), body=read)
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        raise _judged(error) from error
+
+
+def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
 async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     try:
         async for chunk in response.content.iter_any():
@@ -292,9 +287,12 @@ async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
 
 
 def _redirected(url: str, target: str) -> str:
-    there = urljoin(url, target)
+    """Where a redirect leads; Lost where that is nowhere."""
     try:
-        read_target(there, "the redirect")
+        there = urljoin(url, target)
+        read_target(there, "the redirect", longest=LONGEST_TOLD)
+    except ValueError as error:
+        raise Lost("the redirect: is not a valid URL") from error
     except Problem as problem:
         raise Lost(problem.message) from problem
     if url.startswith("https:") and not there.startswith("https:"):
@@ -326,6 +324,8 @@ def _judged(error: BaseException) -> NotSent | Lost:
 
 
 def _in_words(error: BaseException, words: str) -> str:
+    if isinstance(error, aiohttp.InvalidURL):
+        return "the URL is none that can be sent to"  # and not the URL itself, which may be a capability
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return "the connection could not be opened in time"
     if isinstance(error, aiohttp.ClientConnectorDNSError):

@@ -10,6 +10,9 @@ from service.errors import invalid
 
 Network = IPv4Network | IPv6Network
 
+LONGEST_GIVEN = 2 * 1024  # characters of a URL that a caller, a subscriber or the settings give
+LONGEST_TOLD = 8 * 1024  # of a result link or a redirect: presigned ones carry whole session tokens
+
 # What IANA's special-purpose registries call not globally reachable, and multicast. For IPv6 the one global block is
 # named instead, less its special parts: Python's is_global says True to NAT64, 6to4 and others.
 _CLOSED_V4 = tuple(
@@ -60,10 +63,10 @@ class Guard:
         return made
 
 
-def read_target(url: str, field: str) -> tuple[str, int]:
+def read_target(url: str, field: str, *, longest: int = LONGEST_GIVEN) -> tuple[str, int]:
     """(host, port) of a URL that we may be asked to send to; a Problem with the reason when it is none."""
-    if len(url) > 2048 or any(ord(letter) <= 32 or ord(letter) == 127 for letter in url):
-        raise invalid(field, "must be a URL of at most 2048 characters without blanks or control characters")
+    if len(url) > longest or any(_is_no_letter(ord(letter)) for letter in url):
+        raise invalid(field, f"must be a URL of at most {longest} characters without blanks or control characters")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -81,6 +84,14 @@ def read_target(url: str, field: str) -> tuple[str, int]:
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port: what a key is meant for."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    """Scheme, host and port: what a key is meant for. "" of what is no URL; nothing is raised for any text."""
+    try:
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    except ValueError:
+        return ""
+
+
+def _is_no_letter(code: int) -> bool:
+    """Blanks, control characters, and halves of characters, which a header can bring in and no answer can carry out."""
+    return code <= 32 or code == 127 or 0xD800 <= code <= 0xDFFF

@@ -14,6 +14,8 @@ from service.wire import Json
 VARIANTS = ("video", "last_frame")
 GATEWAY_LIFETIME_MS = DAY  # gateways.md section 2: "content.video_url and last_frame_url 24 h"; ASSUME it of all
 
+LATEST = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * SECOND  # that can be written down as a date
+
 # How presigned links say when they were made and how many seconds they live: TOS as Ark uses it, and S3.
 _PRESIGNED = (("x-tos-date", "x-tos-expires"), ("x-amz-date", "x-amz-expires"))
 
@@ -78,15 +80,23 @@ def archived(task: Task, variant: str) -> Json | None:
 
 def link_expiry(url: str, made_at: int) -> int:
     """When a gateway's link dies (unix ms): as it says itself where it is presigned, a day after it was made
-    otherwise."""
-    query = {name.lower(): value for name, value in parse_qsl(urlsplit(url).query)}
+    otherwise. Nothing is raised for any text."""
+    query = _query_of(url)
     for date, seconds in _PRESIGNED:
         signed_at = _read_instant(query.get(date, ""))
         if signed_at is not None and re.fullmatch(r"\d{1,7}", query.get(seconds, "")):
-            return signed_at + int(query[seconds]) * SECOND
+            return min(LATEST, signed_at + int(query[seconds]) * SECOND)
     if re.fullmatch(r"\d{10}", query.get("expires", "")):
         return int(query["expires"]) * SECOND
     return made_at + GATEWAY_LIFETIME_MS
+
+
+def _query_of(url: str) -> dict[str, str]:
+    """Names in lower case; nothing where it is no URL."""
+    try:
+        return {name.lower(): value for name, value in parse_qsl(urlsplit(url).query)}
+    except ValueError:
+        return {}
 
 
 def _read_instant(text: str) -> int | None:

@@ -1,0 +1,121 @@
+"""Links that gateways, image hosts and redirects send: whatever they are, they are judged, never taken apart raw."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from aiohttp.abc import AbstractResolver
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from service.egress import Lost, NotSent, open_egress
+from service.guard import LONGEST_TOLD, Guard, origin_of
+from service.links import LATEST, link_expiry
+from service.model import iso
+from service.wire import HttpRequest
+
+BAD = (
+    *("https://[cdn/v.mp4", "http://[oops", "https://cdn.example.com:99999/v.mp4", "https://cdn.example.com:0/v.mp4"),
+    *("ftp://cdn.example.com/v.mp4", "javascript:alert(1)", "v.mp4", "", " ", "https://", "https://a b/v.mp4"),
+    *("https://me:secret@cdn.example.com/v.mp4", "https://cdn.example.com/" + "v" * LONGEST_TOLD),
+    *("https://a\u2100b/", "https://\u200d.example.com:\u0661/"),
+)
+PARTS = ("http", "https", ":", "//", "[", "]", "::1", "@", "%", "%zz", "?", "#", "=", "&", "/", "\\", ".", "..", "0")
+URLISH = st.one_of(
+    st.text(),
+    st.builds("".join, st.lists(st.sampled_from((*PARTS, "a", "99999", "x-amz-date", "\udc80", "\u2100", "\u0661")))),
+    st.builds("https://{}".format, st.text()),
+)
+INSTANTS = st.datetimes().map(lambda at: at.strftime("%Y%m%dT%H%M%SZ"))
+
+
+@given(url=URLISH)
+@example(url="https://[cdn/v.mp4")
+@example(url="https://cdn:99999/")
+def test_an_origin_can_be_asked_of_any_text(url: str) -> None:
+    assert isinstance(origin_of(url), str)
+
+
+@given(url=URLISH, made_at=st.integers(0, 2**42))
+@example(url="https://[cdn/v.mp4", made_at=0)
+@example(url="https://c/?x-tos-date=99991231T235959Z&x-tos-expires=9999999", made_at=0)
+def test_an_expiry_can_be_asked_of_any_text(url: str, made_at: int) -> None:
+    assert iso(link_expiry(url, made_at))
+
+
+@given(name=st.sampled_from(["x-tos", "X-Amz"]), at=INSTANTS, span=st.text("0123456789\u0661", max_size=8))
+def test_the_expiry_of_a_presigned_link_is_a_date_that_can_be_shown(name: str, at: str, span: str) -> None:
+    expires_at = link_expiry(f"https://c.example.com/v?{name}-Date={at}&{name}-Expires={span}", 0)
+    assert expires_at <= LATEST
+    assert iso(expires_at)
+
+
+def test_a_presigned_link_says_itself_when_it_dies() -> None:
+    signed = datetime(2026, 5, 4, tzinfo=UTC)
+    url = "https://c.example.com/v?X-Amz-Date=20260504T000000Z&X-Amz-Expires=60"
+    assert link_expiry(url, 0) == (signed.timestamp() + 60) * 1000
+
+
+@asynccontextmanager
+async def redirecting(location: bytes) -> AsyncIterator[str]:
+    """A server that redirects all but /end to what is given, byte by byte."""
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        head = b"200 OK" if asked.startswith(b"GET /end") else b"302 Found\r\nlocation: " + location
+        writer.write(b"HTTP/1.1 " + head + b"\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+class NoNames(AbstractResolver):
+    """A name server that knows nobody, at once."""
+
+    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[Any]:
+        raise OSError(f"{host} is not known")
+
+    async def close(self) -> None:
+        pass
+
+
+async def fetched(url: str) -> int | Exception:
+    async with open_egress(Guard(["127.0.0.1/32"]), "test", NoNames) as egress:
+        try:
+            async with egress.fetch(HttpRequest(method="GET", url=url), idle_ms=2_000) as download:
+                return download.status
+        except (NotSent, Lost) as error:
+            assert str(error).encode(), "it can be written into an answer"
+            return error
+
+
+@pytest.mark.parametrize("target", [bad for bad in BAD if bad.startswith(("http", "ftp", "java")) and bad.isascii()])
+async def test_a_redirect_to_what_is_no_url_is_lost(target: str) -> None:
+    async with redirecting(target.encode()) as url:
+        assert isinstance(await fetched(url), Lost)
+
+
+@given(target=st.one_of(st.binary(), URLISH.map(lambda text: text.encode("utf-8", "surrogateescape"))))
+@example(target=b"http://[oops/x.mp4")
+@example(target=b"https://a\xe2\x84\x80b\x80/")
+@example(target=b"//\xff\xfe:0")
+async def test_any_redirect_at_all_is_lost_or_not_sent_or_answered(target: bytes) -> None:
+    async with redirecting(target) as url:
+        assert await fetched(url)
+
+
+@pytest.mark.parametrize("target", BAD)
+async def test_a_download_from_what_is_no_url_was_not_sent(target: str) -> None:
+    assert isinstance(await fetched(target), NotSent | Lost)
+
+
+async def test_a_redirect_with_a_session_token_is_followed() -> None:
+    long = "/end?token=" + "t" * (LONGEST_TOLD - 100)
+    async with redirecting(long.encode()) as url:
+        assert await fetched(url) == 200
