@@ -19,17 +19,19 @@ from service.dialects.shape import Route, Surface
 from service.egress import Egress, Lost, NotSent
 from service.errors import Problem, SettingsError, invalid
 from service.gateway_settings import base_url_of, dialect_of, signature_of, surface_named
-from service.guard import origin_of
+from service.guard import LONGEST_TOLD, origin_of, read_target
 from service.model import Snapshot, Task, VideoRequest
 from service.outcomes import BUSY, REFUSALS, Accepted, Busy, CreateOutcome, Refused, Unknown, Unsent, full_pause
 from service.settings import GatewaySettings
-from service.wire import HttpAnswer, HttpRequest, Json, dumps, loads
+from service.wire import HttpAnswer, HttpRequest, Json, dumps, loads, with_texts
 
 log = logging.getLogger("reelhook.gateways")
 
 ANSWER_CAP = 4 * 2**20
 KEPT_ANSWER = 16 * 1024  # of a task's own answer, for what nobody here knows
 NO_CALLBACK = "https://reelhook.invalid/"  # where a callback will stand
+# the path of callback_url, as it is or as it stands in a query or in JSON within JSON
+CALLBACK_PATH = r"(?:\\?/|%2[fF])callbacks(?:\\?/|%2[fF]){name}(?:\\?/|%2[fF])[\w.~%-]+"
 MOST_RETRY_AFTER = 3600 * SECOND
 
 
@@ -56,6 +58,7 @@ class Gateway:
         self.signature = signature_of(name, settings.signature)
         self.price = read_price(settings.price, f"gateways.{name}.price")
         self._callback_base = callback_base
+        self._callbacks = re.compile(CALLBACK_PATH.format(name=re.escape(name)))
         self._egress = egress
         self._clock = clock
         self._slots = asyncio.Semaphore(settings.concurrency)
@@ -204,7 +207,7 @@ class Gateway:
             return Problem("gateway_error", f"{self.name} did not answer with a list of tasks")
         asked = frozenset(gateway_task_ids)
         return {
-            snapshot.gateway_task_id: self._told(snapshot) for snapshot in shown if snapshot.gateway_task_id in asked
+            snapshot.gateway_task_id: self.told(snapshot) for snapshot in shown if snapshot.gateway_task_id in asked
         }
 
     async def cancel(self, gateway_task_id: str, surface: Surface, timeout_ms: int) -> Snapshot | Problem:
@@ -254,19 +257,14 @@ class Gateway:
         snapshot = read(body)
         if snapshot.gateway_task_id not in (None, task_id):
             return Problem("gateway_error", f"{self.name} was asked about {task_id} and told of another task")
-        return self._told(replace(snapshot, answer=body))
-
-    def _told(self, snapshot: Snapshot) -> Snapshot:
-        """A snapshot with its cost, a link that leads somewhere, and no more of its own words than we keep."""
-        kept = snapshot.answer if len(dumps(snapshot.answer)) <= KEPT_ANSWER else {}
-        return self.reckoned(replace(snapshot, video_url=self.located(snapshot.video_url), answer=kept))
+        return self.told(replace(snapshot, answer=body))
 
     async def _answer_to(self, request: HttpRequest, timeout_ms: int) -> Json | Problem:
         """The JSON object that a question is answered with."""
         answer = await self._answered(request, timeout_ms)
         if isinstance(answer, Problem):
             return answer
-        body = _json(answer)
+        body = self._read(answer)
         if not isinstance(body, dict):
             return Problem(
                 "gateway_error", f"{self.name} did not answer with a JSON object", gateway_status=answer.status
@@ -282,7 +280,7 @@ class Gateway:
             return Problem("gateway_unreachable", f"{self.name} cannot be reached: {error}")
         except Lost as error:
             return Problem("gateway_error", f"{self.name} did not answer: {error}")
-        problem = self._problem(answer, _json(answer))
+        problem = self._problem(answer, self._read(answer))
         if problem is not None:
             self.pause(problem)
         return problem or answer
@@ -297,7 +295,7 @@ class Gateway:
         if snapshot.gateway_task_id is None:
             return Unknown(self._doubt(f"it answered HTTP {answer.status} without a task id"))
         self._fulls = 0
-        return Accepted(self.reckoned(snapshot))
+        return Accepted(self.told(snapshot))
 
     def _doubt(self, why: str, problem: Problem | None = None) -> Problem:
         claim = "; a callback may still claim it" if self.calls_back else ""
@@ -310,7 +308,7 @@ class Gateway:
 
     def _judge(self, answer: HttpAnswer, read_error: ReadError) -> Json | Refused | Busy | Unknown:
         """What an answer to something that we sent means: the body, where it is no error."""
-        body = _json(answer)
+        body = self._read(answer)
         problem = self._problem(answer, body, read_error)
         if problem is None and isinstance(body, dict):
             return body
@@ -334,13 +332,41 @@ class Gateway:
             problem.gateway_status = answer.status
         return problem
 
-    def located(self, url: str | None) -> str | None:
-        """A result URL may be relative to the gateway (videos.txt: "Has the form /v1/videos/{task_id}/content")."""
-        return self.base_url + url if url is not None and url.startswith("/") else url
+    def told(self, snapshot: Snapshot) -> Snapshot:
+        """A snapshot with its cost, with links that lead somewhere or none at all, and with no more of the gateway's
+        own words than we keep."""
+        video, last_frame = self._link(snapshot, "video_url"), self._link(snapshot, "last_frame_url")
+        bad = [snapshot.video_url if video is None else None, snapshot.last_frame_url if last_frame is None else None]
+        answer = snapshot.answer if len(dumps(snapshot.answer)) <= KEPT_ANSWER else {}
+        answer = with_texts(answer, lambda text: None if text and text in bad else text)
+        told = replace(snapshot, video_url=video, last_frame_url=last_frame, answer=answer)
+        return reckoned(told, self.price, refunds=self.dialect.refunds)
 
-    def reckoned(self, snapshot: Snapshot) -> Snapshot:
-        """With what it says of the cost, in money where the settings name a price."""
-        return reckoned(snapshot, self.price, refunds=self.dialect.refunds)
+    def _link(self, snapshot: Snapshot, name: str) -> str | None:
+        """A link that somebody could follow; one that cannot be is as good as none. It may be relative to the gateway
+        (videos.txt: "Has the form /v1/videos/{task_id}/content")."""
+        url: str | None = getattr(snapshot, name)
+        if url is None:
+            return None
+        url = self.base_url + url if url.startswith("/") else url
+        try:
+            read_target(url, name, longest=LONGEST_TOLD)
+        except Problem as problem:
+            task_id, why = snapshot.gateway_task_id, problem.message
+            log.warning("gateway.bad_link gateway=%s gateway_task=%s reason=%r", self.name, task_id, why)
+            return None
+        return url
+
+    def _read(self, answer: HttpAnswer) -> Any:
+        """The JSON of an answer, but for our callback URL, should it be told back: it is a capability, and whoever is
+        shown the answer could end his own task by it."""
+        try:
+            body = loads(answer.body)
+        except ValueError:
+            return None  # HTML of a proxy, an empty body: the HTTP status speaks for itself
+        if b"callbacks" not in answer.body:
+            return body
+        return with_texts(body, lambda text: self._callbacks.sub(f"/callbacks/{self.name}/…", text))
 
     def _request(
         self, route: Route | LibraryRoute, task_id: str = "", body: bytes = b"", query: str = ""
@@ -383,10 +409,3 @@ def _filled(route: Route | LibraryRoute, task_id: str) -> str:
 
 def _bounded(problem: Problem) -> int:
     return min(problem.retry_after_ms or 0, MOST_RETRY_AFTER)
-
-
-def _json(answer: HttpAnswer) -> Json | Any:
-    try:
-        return loads(answer.body)
-    except ValueError:
-        return None  # HTML of a proxy, an empty body: the HTTP status speaks for itself

@@ -226,7 +226,6 @@ def _current(task: Task) -> Transaction[Task]:
 def _read_callback(gateway: Gateway, body: bytes) -> Snapshot:
     """What a callback says; a body that nobody can read still says "look"."""
     try:
-        snapshot = gateway.dialect.read_callback(read_object(body))
+        return gateway.told(gateway.dialect.read_callback(read_object(body)))
     except Problem:
         return Snapshot(status=None)
-    return gateway.reckoned(replace(snapshot, video_url=gateway.located(snapshot.video_url)))

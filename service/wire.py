@@ -1,6 +1,6 @@
 """JSON and HTTP messages as plain values, and how to reach into them by path."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from email.utils import parsedate_to_datetime
@@ -170,6 +170,18 @@ def without_nulls(value: Any) -> Any:
         return {key: without_nulls(inner) for key, inner in value.items() if inner is not None}
     if isinstance(value, list):
         return [without_nulls(inner) for inner in value]
+    return value
+
+
+def with_texts(value: Any, change: Callable[[str], str | None]) -> Any:
+    """A copy in which every text is changed, at any depth; where that makes None of it, it is absent."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        changed = ((key, inner, with_texts(inner, change)) for key, inner in value.items())
+        return {key: new for key, inner, new in changed if new is not None or inner is None}
+    if isinstance(value, list):
+        return [new for inner in value if (new := with_texts(inner, change)) is not None or inner is None]
     return value
 
 

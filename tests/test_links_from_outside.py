@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +13,19 @@ from aiohttp.abc import AbstractResolver
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from service.clock import system_clock
+from service.dialects import DIALECTS
 from service.egress import Lost, NotSent, open_egress
+from service.formats.gateway import task_id
+from service.gateways import Gateway
 from service.guard import LONGEST_TOLD, Guard, origin_of
 from service.links import LATEST, link_expiry
-from service.model import iso
-from service.wire import HttpRequest
+from service.model import Snapshot, Status, iso
+from service.settings import ArchiveSettings
+from service.wire import HttpRequest, with_texts
+from tests.hub import ENDED, GATEWAY, SETTINGS, hub, smallest
+from tests.test_callbacks import SLOW, TRUSTING, called
+from tests.test_unknown_answers import chatty
 
 BAD = (
     *("https://[cdn/v.mp4", "http://[oops", "https://cdn.example.com:99999/v.mp4", "https://cdn.example.com:0/v.mp4"),
@@ -119,3 +129,107 @@ async def test_a_redirect_with_a_session_token_is_followed() -> None:
     long = "/end?token=" + "t" * (LONGEST_TOLD - 100)
     async with redirecting(long.encode()) as url:
         assert await fetched(url) == 200
+
+
+def linking(end: str, link: str) -> Any:
+    """A change of what a gateway says: its links that end so are another one."""
+
+    def change(method: str, asked: Any, body: Any) -> None:
+        body |= with_texts(body, lambda text: link if text.endswith((end, "/content")) else text)
+
+    return change
+
+
+@pytest.mark.parametrize("dialect", [name for name in DIALECTS if name != "openai"])
+async def test_a_success_with_a_link_that_cannot_be_is_one_without_its_result(tmp_path: Path, dialect: str) -> None:
+    async with (
+        chatty(dialect, linking(".mp4", "https://[cdn/v.mp4")) as url,
+        hub(tmp_path, dialect, gateway=replace(GATEWAY, base_url=url)) as it,
+    ):
+        task = await it.ended(await it.submit())
+        assert (task["status"], task["error"]["gateway_code"]) == ("failed", "no_result")
+
+
+@pytest.mark.parametrize("link", ["https://[cdn/v.mp4", "https://cdn.example.com:99999/v.mp4"])
+async def test_a_link_that_cannot_be_holds_up_no_archive(tmp_path: Path, link: str) -> None:
+    keeping = replace(SETTINGS, archive=ArchiveSettings(directory=str(tmp_path / "kept")))
+    async with (
+        chatty("worldrouter", linking(".mp4", link)) as url,
+        hub(tmp_path, "worldrouter", gateway=replace(GATEWAY, base_url=url), settings=keeping) as it,
+    ):
+        task = await it.ended(await it.submit())
+        assert (task["status"], task["error"]["gateway_code"]) == ("failed", "no_result")
+
+
+@pytest.mark.parametrize("link", BAD)
+async def test_a_link_that_cannot_be_is_not_told(link: str, caplog: pytest.LogCaptureFixture) -> None:
+    async with open_egress(Guard(), "test", NoNames) as egress:
+        gateway = Gateway("easyrouter", GATEWAY, egress, system_clock, callback_base=None)
+    said = {"links": [link, "another"], "word": "done"}
+    told = gateway.told(Snapshot(status=Status.SUCCEEDED, video_url=link, last_frame_url=link, answer=said))
+    assert (told.video_url, told.last_frame_url) == (None, None)
+    assert told.answer == {"links": [link, "another"] if not link else ["another"], "word": "done"}
+    assert "gateway.bad_link" in caplog.text
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("link", ["https://cdn.example.com/v.mp4", "http://127.0.0.1/v.mp4", "/v1/v.mp4"])
+async def test_a_link_is_told_without_a_look_at_where_it_leads(link: str) -> None:
+    async with open_egress(Guard(), "test", NoNames) as egress:
+        gateway = Gateway("easyrouter", GATEWAY, egress, system_clock, callback_base=None)
+    told = gateway.told(Snapshot(status=Status.SUCCEEDED, video_url=link))
+    assert told.video_url == (gateway.base_url + link if link.startswith("/") else link)
+
+
+@pytest.mark.parametrize("archiving", [True, False])
+async def test_a_last_frame_that_cannot_be_is_left_out(tmp_path: Path, archiving: bool) -> None:
+    kept = ArchiveSettings(directory=str(tmp_path / "kept") if archiving else None)
+    async with (
+        chatty("worldrouter", linking(".png", "https://[cdn/v.png")) as url,
+        hub(
+            tmp_path,
+            "worldrouter",
+            gateway=replace(GATEWAY, base_url=url),
+            settings=replace(SETTINGS, archive=kept),
+        ) as it,
+    ):
+        path, body = smallest("worldrouter")
+        made = (await it.post(path, body | {"return_last_frame": True})).json()
+        task = await it.ended({"id": task_id(made["id"], DIALECTS["worldrouter"].surfaces[0])})
+        assert (task["status"], task["video"]["last_frame_url"]) == ("succeeded", None)
+        assert "[cdn" not in (await it.http.get(f"{path}/{made['id']}")).text
+
+
+@pytest.mark.parametrize("link", ["https://[cdn/v.mp4", "https://cdn.example.com:99999/v.mp4", "v.mp4"])
+async def test_a_trusted_callback_with_a_link_that_cannot_be_ends_nothing(tmp_path: Path, link: str) -> None:
+    async with hub(tmp_path, sandbox=SLOW, gateway=TRUSTING) as it:
+        task = await it.submit()
+        told = {"id": "cgt-1", "status": "succeeded", "content": {"video_url": link}}
+        assert (await called(it, task, told)).status_code == 200
+        assert (await it.task(task["id"]))["status"] not in ENDED
+
+
+async def test_a_presigned_link_with_a_session_token_is_a_result(tmp_path: Path) -> None:
+    long = "https://cdn.example.com/v.mp4?token=" + "t" * (LONGEST_TOLD - 100)
+    async with hub(tmp_path, sandbox=SLOW, gateway=TRUSTING) as it:
+        task = await it.submit()
+        await called(it, task, {"id": "cgt-1", "status": "succeeded", "content": {"video_url": long}})
+        assert (await it.task(task["id"]))["video"]["url"] == long
+
+
+async def test_an_image_that_is_redirected_to_what_is_no_url_is_left_to_the_gateway(tmp_path: Path) -> None:
+    async with redirecting(b"http://[oops/x.png") as url, hub(tmp_path, "cubicspaces", worker=False) as it:
+        body = {"model": "doubao-seedance-2.0", "images": [url + "/cat.png"]}
+        answer = await it.post("/cubicspaces/v1/images/moderations", body)
+        assert answer.status_code == 200, answer.text
+
+
+async def test_a_result_that_is_redirected_to_what_is_no_url_cannot_be_had_just_now(tmp_path: Path) -> None:
+    async with (
+        redirecting(b"http://[oops/x.mp4") as source,
+        chatty("worldrouter", linking(".mp4", source + "/v.mp4")) as url,
+        hub(tmp_path, "worldrouter", gateway=replace(GATEWAY, base_url=url)) as it,
+    ):
+        task = await it.ended(await it.submit())
+        answer = await it.http.get(f"/v1/tasks/{task['id']}/content")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (502, "gateway_error")

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from service.dialects.library import Library
 from service.errors import Problem
 from service.model import TERMINAL, ListQuery, Snapshot, Status, VideoRequest, View
-from service.wire import Json, Path, carry, pick, place
+from service.wire import Json, Path, carry, pick, place, take
 
 # page: a list, part by part, each after the last id of the one before; list: one by page numbers, filters and ids.
 # decline: there is such a route in the documentation, and nothing here that could do it
@@ -111,12 +111,16 @@ class Surface:
     echoed: tuple[Path, ...] = ()
 
     def answered_task(self, view: View) -> Json:
-        """write_task, with what else the gateway said, where it speaks this language too: unknown fields survive."""
-        body, said = self.write_task(view), view.snapshot.answer
+        """write_task, with what else the gateway said, where it speaks this language too: unknown fields survive.
+
+        Where it tells the callback URL back, that is ours, and a capability: the caller is shown his own, or none."""
+        body, said = self.write_task(view), deepcopy(view.snapshot.answer)
+        if take(said, self.callback_path) is not None and view.request.webhook_url is not None:
+            place(said, self.callback_path, view.request.webhook_url)
         for path in self.echoed:
             if (value := pick(said, path)) is not None:
                 place(body, path, value)
-        carry(body, deepcopy(said))
+        carry(body, said)
         return body
 
     def route(self, operation: Operation) -> Route | None:
