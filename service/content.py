@@ -1,11 +1,11 @@
 """The bytes of a result, whole or in part: streamed from the archive or its gateway, in constant memory.
 
-A result is looked for where its gateway documents a download, then at the link that the gateway told, then at a fresh
-link, for which the gateway is asked again: links die within a day. A download that breaks off is resumed where it was.
+A result is looked for in the archive, and then at the places where its gateway may have it (places.py). A download that
+breaks off is resumed where it was.
 """
 
-import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
@@ -14,19 +14,20 @@ from service.byte_ranges import ByteRange, OutOfRange, Part, part_of, read_conte
 from service.clock import SECOND, Clock
 from service.egress import Download, Egress, Lost, NotSent
 from service.errors import Problem
-from service.gateways import Gateway, surface_of
+from service.gateways import Gateway
 from service.links import VARIANTS, archived, result_url
-from service.model import Snapshot, Status, Task
+from service.model import Status, Task
+from service.places import Places
 from service.settings import Settings
-from service.store.statements import Database, Transaction, run
-from service.store.tasks import find_task
-from service.wire import HttpRequest, dump_text
+from service.store.statements import Database
+from service.wire import HttpRequest
 
 log = logging.getLogger("reelhook.content")
 
 MEDIA_TYPES = {"video": ("video/mp4", "video/"), "last_frame": ("image/png", "image/")}
 GONE = (401, 403, 404, 410)
 RESUMES = 5
+SIZES_KEPT = 10_000
 BUSY_MS = 2 * SECOND
 
 
@@ -43,14 +44,13 @@ class Content:
         settings: Settings,
         clock: Clock,
     ) -> None:
-        self._database = database
-        self._gateways = gateways
+        self.places = Places(database, gateways, settings.sweep.timeout, clock)
         self._egress = egress
         self._archive = archive
         self._settings = settings
         self._clock = clock
         self._open = 0
-        self._renewals: dict[str, asyncio.Task[Task]] = {}
+        self._sizes: OrderedDict[tuple[str, str], int] = OrderedDict()  # of the results that were opened last
 
     @asynccontextmanager
     async def open(self, task: Task, variant: str, asked: ByteRange | None) -> AsyncIterator[Part]:
@@ -62,9 +62,23 @@ class Content:
         try:
             async with AsyncExitStack() as stack:
                 part = await self._from_archive(stack, task, variant, asked)
-                yield part or await _Reading(self, stack, task, variant).begin(asked)
+                part = part or await _Reading(self, stack, task, variant).begin(asked)
+                self._note_size(task, variant, part.total)
+                yield part
         finally:
             self._open -= 1
+
+    def size(self, task: Task, variant: str) -> int | None:
+        """How many bytes a result has; None where nobody knows without opening it."""
+        kept = archived(task, variant)
+        return int(kept["size"]) if kept else self._sizes.get((task.id, variant))
+
+    def _note_size(self, task: Task, variant: str, size: int | None) -> None:
+        if size is not None:
+            self._sizes[task.id, variant] = size
+            self._sizes.move_to_end((task.id, variant))
+            if len(self._sizes) > SIZES_KEPT:
+                self._sizes.popitem(last=False)
 
     async def _from_archive(
         self, stack: AsyncExitStack, task: Task, variant: str, asked: ByteRange | None
@@ -83,37 +97,6 @@ class Content:
         """Begin to download."""
         return self._egress.fetch(request, idle_ms=self._settings.content.idle)
 
-    async def places(self, task: Task, variant: str) -> AsyncIterator[HttpRequest]:
-        """Where the result may be, the best place first; each once."""
-        gateway = self._gateways.get(task.gateway)
-        seen = set()
-        for url in (gateway.content_url(task, variant) if gateway else None, result_url(task, variant)):
-            if url is not None and url not in seen:
-                seen.add(url)
-                yield _get(url, gateway)
-        fresh = result_url(await self._renewed(task, gateway), variant) if gateway else None
-        if fresh is not None and fresh not in seen:
-            yield _get(fresh, gateway)
-
-    async def _renewed(self, task: Task, gateway: Gateway) -> Task:
-        """The task with the links that its gateway tells now. Many readers of one result ask once."""
-        if task.id not in self._renewals:
-            renewal = asyncio.create_task(self._renew(task, gateway), name=f"renew the links of {task.id}")
-            self._renewals[task.id] = renewal
-            renewal.add_done_callback(lambda _: self._renewals.pop(task.id))
-        return await asyncio.shield(self._renewals[task.id])
-
-    async def _renew(self, task: Task, gateway: Gateway) -> Task:
-        now = self._clock()
-        if task.gateway_task_id is None or now - (task.looked_at or 0) < gateway.min_interval_ms:
-            return task
-        answer = await gateway.look(task.gateway_task_id, surface_of(task), self._settings.sweep.timeout)
-        if isinstance(answer, Problem) or answer.status is not Status.SUCCEEDED or answer.video_url is None:
-            log.info("content.not_renewed task=%s gateway=%s", task.id, gateway.name)
-            return task
-        log.info("content.renewed task=%s gateway=%s", task.id, gateway.name)
-        return await self._database.write(renew_links, task, answer, now)
-
 
 class _Reading:
     """One result being read."""
@@ -126,22 +109,30 @@ class _Reading:
 
     async def begin(self, asked: ByteRange | None) -> Part:
         gone, why = True, "it has no link"
-        async for request in self._content.places(self._task, self._variant):
-            try:
-                download = await self._download(request, asked)
-            except (NotSent, Lost) as error:
-                gone, why = False, str(error)
-                continue
-            if download.status == 416 and asked is not None:
-                raise OutOfRange(read_unsatisfied(download.headers.get("content-range")))
-            part = self._part(request, download, asked)
-            if part is not None:
-                return part
-            gone, why = gone and download.status in GONE, f"the answer was HTTP {download.status}"
-        name = self._variant.replace("_", " ")
+        try:
+            async for request in self._content.places.of(self._task, self._variant):
+                try:
+                    download = await self._download(request, asked)
+                except (NotSent, Lost) as error:
+                    gone, why = False, str(error)
+                    continue
+                if download.status == 416 and asked is not None:
+                    raise OutOfRange(read_unsatisfied(download.headers.get("content-range")))
+                part = self._part(request, download, asked)
+                if part is not None:
+                    return part
+                gone, why = gone and download.status in GONE, f"the answer was HTTP {download.status}"
+        except Problem as problem:
+            raise self._not_now(f"{why}; no new link could be asked for: {problem.message}", problem) from None
         if gone:
+            name = self._variant.replace("_", " ")
             raise Problem("result_gone", f"the {name} is no longer there, and its gateway gives no new link ({why})")
-        raise Problem("gateway_error", f"the {name} cannot be fetched just now: {why}")
+        raise self._not_now(why)
+
+    def _not_now(self, why: str, problem: Problem | None = None) -> Problem:
+        name = self._variant.replace("_", " ")
+        retry_after_ms = problem.retry_after_ms if problem else None
+        return Problem("gateway_error", f"the {name} cannot be fetched just now: {why}", retry_after_ms=retry_after_ms)
 
     async def _download(self, request: HttpRequest, asked: ByteRange | None) -> Download:
         await self._stack.aclose()  # the one before, of which no more is wanted
@@ -221,20 +212,6 @@ def check_result(task: Task, variant: str) -> None:
     if result_url(task, variant) is None:
         ended = f"it {task.status}" if task.status is not Status.SUCCEEDED else "ask for it with return_last_frame"
         raise Problem("not_found", f"the task has no {variant.replace('_', ' ')}: {ended}")
-
-
-def renew_links(task: Task, snapshot: Snapshot, now: int) -> Transaction[Task]:
-    """Keep the links that the gateway tells now; the task with them."""
-    current = (yield from find_task(task.id)) or task
-    news = {"video_url": snapshot.video_url, "last_frame_url": snapshot.last_frame_url, "linked_at": now}
-    result = current.result | {name: value for name, value in news.items() if value is not None}
-    yield run("renew_links", id=task.id, result=dump_text(result), now=now)
-    return (yield from find_task(task.id)) or task
-
-
-def _get(url: str, gateway: Gateway | None) -> HttpRequest:
-    headers = {"accept-encoding": "identity"} | (gateway.credentials_for(url) if gateway else {})
-    return HttpRequest(method="GET", url=url, headers=headers)
 
 
 def _media_type(variant: str, said: str) -> str | None:

@@ -1,6 +1,7 @@
 """Results passed on: whole and in parts, to keys and to signed links, from links that die."""
 
 import asyncio
+import shutil
 from dataclasses import replace
 from random import Random
 
@@ -8,9 +9,9 @@ import pytest
 
 from service.clock import DAY
 from service.dialects import DIALECTS
-from service.settings import ContentSettings, Span
+from service.settings import ArchiveSettings, ContentSettings, Span
 from tests.dialects.given import SPOKEN, minimal
-from tests.hub import SETTINGS, hub
+from tests.hub import GATEWAY, SETTINGS, hub
 from tests.test_compat import path_of, refusal
 
 EVERY_GATEWAY = pytest.mark.parametrize("dialect", list(DIALECTS))
@@ -212,6 +213,63 @@ async def test_the_key_of_the_gateway_is_sent_to_nobody_else(tmp_path):
         for url in ("https://media.example.com/x.mp4", gateway.base_url.replace("http://", "https://") + "/x"):
             assert gateway.credentials_for(url) == {}
         assert gateway.credentials_for(gateway.base_url + "/v1/x") == {"authorization": "Bearer sandbox-key"}
+
+
+async def dead_link(it):
+    """A finished task whose link has died, and whose gateway gives another one when it is asked."""
+    task = await finished(it, "[new links]")
+    it.sandbox.get(it.dialect.surfaces[0], task["gateway_task_id"])
+    return task
+
+
+async def test_a_result_is_not_called_gone_when_its_gateway_may_not_be_asked_yet(tmp_path):
+    seldom = replace(GATEWAY, trust="trust", min_interval=Span(60_000))
+    async with hub(tmp_path, "seedance2", gateway=seldom) as it:
+        task = await dead_link(it)
+        assert (await it.http.get(content(task))).status_code == 200
+        it.sandbox.get(it.dialect.surfaces[0], task["gateway_task_id"])  # the new one dies as well
+        answer = await it.http.get(content(task))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (502, "gateway_error")
+        assert 50 < int(answer.headers["retry-after"]) <= 60
+
+
+async def test_a_result_is_not_called_gone_when_its_gateway_does_not_answer(tmp_path):
+    async with hub(tmp_path, "seedance2") as it:
+        task = await dead_link(it)
+        it.services.gateways["seedance2"].base_url = "http://127.0.0.1:9"
+        answer = await it.http.get(content(task))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (502, "gateway_error")
+        assert "HTTP 403" in answer.text
+        assert "cannot be reached" in answer.text
+
+
+@pytest.mark.parametrize("said", ["{}", "W/{}", '"a,b", {}', 'W/"x" ,W/{} , "y"', "*"])
+async def test_what_a_reader_has_is_not_even_looked_for_once_its_size_is_known(tmp_path, said):
+    async with hub(tmp_path, "seedance2") as it:
+        task = await finished(it)
+        etag = (await it.http.head(content(task))).headers["etag"]
+        it.sandbox._tasks.clear()  # whoever looks finds nothing
+        answer = await it.http.get(content(task), headers={"if-none-match": said.format(etag), "range": "bytes=0-1"})
+        assert (answer.status_code, answer.headers["etag"]) == (304, etag)
+
+
+async def test_what_a_reader_has_is_not_looked_for_in_the_archive(tmp_path):
+    kept = replace(SETTINGS, archive=ArchiveSettings(directory=str(tmp_path / "kept")))
+    async with hub(tmp_path, settings=kept) as it:
+        task = await finished(it)
+        shutil.rmtree(tmp_path / "kept")
+        it.sandbox._tasks.clear()
+        etag = f'"{task["id"]}-video-{task["video"]["size_bytes"]}"'
+        assert (await it.http.get(content(task), headers={"if-none-match": etag})).status_code == 304
+
+
+@pytest.mark.parametrize("said", ['"another"', 'W/"another"', '"', "", "task"])
+async def test_a_reader_who_has_something_else_is_given_the_result(tmp_path, said):
+    async with hub(tmp_path, "seedance2") as it:
+        task = await finished(it)
+        for _ in range(2):  # when its size is not known, and when it is
+            answer = await it.http.get(content(task), headers={"if-none-match": said})
+            assert (answer.status_code, answer.content) == (200, made_by(it, task))
 
 
 @WITH_CONTENT

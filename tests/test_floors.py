@@ -21,7 +21,7 @@ FLOORS = {
     14: ("sweeper", "archiver", "sandbox"),
     13: ("looking",),
     12: ("tasks", "deliveries", "content", "sandbox_callbacks", "sandbox_library"),
-    11: ("cancelling", "preparing", "orders"),
+    11: ("cancelling", "preparing", "orders", "places"),
     10: ("hearing", "hub"),
     9: ("settling", "mounts", "sandbox_task", "uploading"),
     8: ("gateways", "events"),

@@ -12,6 +12,10 @@ import pytest
 from aiohttp.abc import AbstractResolver
 from hypothesis import example, given
 from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
 
 from service.clock import system_clock
 from service.dialects import DIALECTS
@@ -24,6 +28,7 @@ from service.model import Snapshot, Status, iso
 from service.settings import ArchiveSettings
 from service.wire import HttpRequest, with_texts
 from tests.hub import ENDED, GATEWAY, SETTINGS, hub, smallest
+from tests.servers import serve
 from tests.test_callbacks import SLOW, TRUSTING, called
 from tests.test_unknown_answers import chatty
 
@@ -233,3 +238,27 @@ async def test_a_result_that_is_redirected_to_what_is_no_url_cannot_be_had_just_
         task = await it.ended(await it.submit())
         answer = await it.http.get(f"/v1/tasks/{task['id']}/content")
         assert (answer.status_code, answer.json()["error"]["code"]) == (502, "gateway_error")
+
+
+async def test_a_result_of_unknown_size_is_not_read_by_whoever_has_it(tmp_path: Path) -> None:
+    over, pieces = asyncio.Event(), 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal pieces
+        while not over.is_set():
+            pieces += 1
+            yield b"v" * 65_536
+
+    async def source(request: Request) -> Response:
+        return StreamingResponse(endless(), media_type="video/mp4")
+
+    async with (
+        serve(Starlette(routes=[Route("/v.mp4", source)])) as media,
+        chatty("worldrouter", linking(".mp4", f"{media}/v.mp4")) as url,
+        hub(tmp_path, "worldrouter", gateway=replace(GATEWAY, base_url=url)) as it,
+    ):
+        task = await it.ended(await it.submit())
+        answer = await it.http.get(f"/v1/tasks/{task['id']}/content", headers={"if-none-match": "*"})
+        assert (answer.status_code, answer.content) == (304, b"")
+        over.set()
+    assert pieces < 1_000, "no more than what lay in the pipe"

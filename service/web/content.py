@@ -13,26 +13,29 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from service.byte_ranges import ByteRange, OutOfRange, Part, read_range
+from service.byte_ranges import ByteRange, OutOfRange, Part
 from service.content import check_result
 from service.egress import Lost
 from service.errors import Problem
 from service.model import Task
 from service.signing import Forged
+from service.web.ranges import asked_range, continues, has_already, part_headers, unchanged, unsatisfied
 from service.web.requests import identify, read_query
 from service.wiring import Services
 
 log = logging.getLogger("reelhook.content")
 
 TOKEN_MOST = 512
+CACHING = {"cache-control": "private, max-age=3600"}
 ENDINGS = {"video": "mp4", "last_frame": "png"}
 
 
 class ContentAnswer(Response):
     """A result of a task, streamed in constant memory. RFC 9110: Range, If-Range, If-None-Match, HEAD.
 
-    What cannot be had is a Problem raised before a byte is sent. What breaks off later ends the connection, so that
-    nobody takes a part for the whole.
+    Whoever has the result already is told so (304) without its source being opened, where its size is known; otherwise
+    it is opened, and not read. What cannot be had is a Problem raised before a byte is sent. What breaks off later ends
+    the connection, so that nobody takes a part for the whole.
     """
 
     def __init__(self, services: Services, task: Task, variant: str, request: Request) -> None:
@@ -45,20 +48,21 @@ class ContentAnswer(Response):
         self._request = request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        asked = read_range(self._request.headers.get("range")) if self._request.method == "GET" else None
+        known = self._content.size(self._task, self._variant)
+        if known is not None and has_already(self._request, self._etag(known)):
+            await self._unchanged(known)(scope, receive, send)
+            return
         try:
-            sent = await self._send_part(asked, scope, receive, send)
+            sent = await self._send_part(asked_range(self._request), scope, receive, send)
             if not sent:
                 await self._send_part(None, scope, receive, send)
         except OutOfRange as error:
-            total = "*" if error.total is None else error.total
-            headers = {"content-range": f"bytes */{total}", "accept-ranges": "bytes"}
-            await Response(status_code=416, headers=headers)(scope, receive, send)
+            await unsatisfied(error)(scope, receive, send)
 
     async def _send_part(self, asked: ByteRange | None, scope: Scope, receive: Receive, send: Send) -> bool:
         """False where the part is of something else than the reader has the rest of (If-Range)."""
         async with self._content.open(self._task, self._variant, asked) as part:
-            if part.partial and self._request.headers.get("if-range", self._etag(part.total)) != self._etag(part.total):
+            if part.partial and not continues(self._request, self._etag(part.total)):
                 return False
             answer = self._answer(part)
             try:
@@ -70,22 +74,22 @@ class ContentAnswer(Response):
 
     def _answer(self, part: Part) -> Response:
         etag = self._etag(part.total)
-        headers = {"etag": etag, "accept-ranges": "bytes", "cache-control": "private, max-age=3600"}
-        if self._request.headers.get("if-none-match") in (etag, "*"):
-            return Response(status_code=304, headers=headers)
+        if has_already(self._request, etag):
+            return self._unchanged(part.total)
+        headers = part_headers(etag, part.start, part.stop, part.total, partial=part.partial) | CACHING
         headers |= {
             "content-disposition": f'inline; filename="{self._task.id}.{ENDINGS[self._variant]}"',
             "x-content-type-options": "nosniff",
         }
-        if part.stop is not None:
-            headers["content-length"] = str(part.stop - part.start)
-        if part.partial:
-            total = "*" if part.total is None else part.total
-            headers["content-range"] = f"bytes {part.start}-{(part.stop or 0) - 1}/{total}"
         status = 206 if part.partial else 200
         if self._request.method == "HEAD":
             return Response(status_code=status, headers=headers, media_type=part.media_type)
         return StreamingResponse(part.chunks, status, headers, part.media_type)
+
+    def _unchanged(self, total: int | None) -> Response:
+        answer = unchanged(self._etag(total))
+        answer.headers.update(CACHING)
+        return answer
 
     def _etag(self, total: int | None) -> str:
         """A result never changes; should a gateway ever make another of it, its length tells."""
