@@ -26,7 +26,7 @@ FLOORS = {
     9: ("settling", "mounts", "sandbox_task", "uploading"),
     8: ("gateways", "events"),
     7: ("formats", "limits", "outcomes", "gateway_settings"),
-    6: ("links",),
+    6: ("links", "gateways_page"),
     5: ("dialects", "keys", "pace", "usage", "unanswered"),
     4: ("store", "settings_page", "images", "archive", "costs"),
     3: ("assets", "settings_file"),
