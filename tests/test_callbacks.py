@@ -1,32 +1,18 @@
-"""Callbacks, as a gateway or a stranger sends them: over HTTP, by hand."""
+"""Callbacks, as a gateway sends them: over HTTP, by hand. Who may not send any, tests/dialects/contract.py tests."""
 
 import base64
 import hmac
 from dataclasses import replace
 
-import httpx
 import pytest
 
-from service.settings import CallbackSettings, SignatureSettings, Span
+from service.settings import SignatureSettings, Span
 from service.signing import new_secret, sign
 from service.wire import dumps
-from tests.hub import GATEWAY, PATIENCE_S, SANDBOX, SETTINGS, TRUST, hub
+from tests.calling_back import DONE, SLOW, TRUSTING, called
+from tests.hub import SETTINGS, hub
 
-SLOW = replace(SANDBOX, queue_ms=(60_000, 60_000))  # it calls back nothing of its own
-DONE = {"id": "cgt-1", "status": "succeeded", "content": {"video_url": "https://media.example.com/v.mp4"}}
 UNHURRIED = replace(SETTINGS, sweep=replace(SETTINGS.sweep, first_guess=Span(60_000)))
-TRUSTING = replace(GATEWAY, trust="trust")
-
-
-async def called(it, task, body=DONE, *, content=None, headers=None, token=None, gateway=None):
-    """POST to the callback URL of a task, as nobody."""
-    token = token or it.services.tokens.issue(it.dialect.name, task["id"])
-    async with httpx.AsyncClient(base_url=it.base_url, trust_env=False, verify=TRUST, timeout=PATIENCE_S) as nobody:
-        return await nobody.post(
-            f"/callbacks/{gateway or it.dialect.name}/{token}",
-            content=dumps(body) if content is None else content,
-            headers=headers,
-        )
 
 
 async def test_a_trusted_callback_ends_its_task(tmp_path):
@@ -88,33 +74,6 @@ async def test_a_body_that_nobody_can_read_is_kept_and_says_look(tmp_path, conte
         assert (await called(it, task, content=content)).status_code == 200
         (kept,) = await it.listed(f"/v1/tasks/{task['id']}/callbacks")
         assert kept["outcome"] == "look"
-
-
-async def test_an_oversized_callback_is_refused_without_detail(tmp_path):
-    small = replace(SETTINGS, callbacks=CallbackSettings(body_limit=1024))
-    async with hub(tmp_path, sandbox=SLOW, settings=small) as it:
-        answer = await called(it, await it.submit(), content=b"x" * 2_000)
-        forged = await it.http.post("/callbacks/easyrouter/forged", content=b"x")
-        assert (answer.status_code, answer.content) == (forged.status_code, forged.content)
-
-
-async def test_an_expired_token_is_refused(tmp_path):
-    old = replace(SETTINGS, callbacks=CallbackSettings(token_lifetime=Span(-5_000)))
-    async with hub(tmp_path, sandbox=SLOW, settings=old) as it:
-        assert (await called(it, await it.submit())).status_code == 404
-
-
-@pytest.mark.parametrize("token", ["x", "a.b.c", "%00", "é", "x" * 600])
-async def test_a_forged_token_is_refused_without_detail(tmp_path, token):
-    async with hub(tmp_path, sandbox=SLOW) as it:
-        answer = await called(it, await it.submit(), token=token)
-        assert (answer.status_code, answer.json()["error"]["message"]) == (404, "not found")
-
-
-async def test_a_token_under_another_gateways_name_is_refused(tmp_path):
-    async with hub(tmp_path, sandbox=SLOW) as it:
-        answer = await called(it, await it.submit(), gateway="videos")
-        assert (answer.status_code, answer.json()["error"]["message"]) == (404, "not found")
 
 
 async def test_a_flood_of_callbacks_is_acknowledged_and_not_all_kept(tmp_path):

@@ -1,6 +1,7 @@
 """The documentation is held to the code."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from service.cli import main
 from service.dialects import DIALECTS
 from service.errors import CODES
+from service.gateways_page import page as gateway_tables
+from service.gateways_page import tables
 from service.model import EVENT_TYPES
 from service.settings_page import page
 from service.web import api, usage
@@ -15,11 +18,32 @@ from service.web.native import KNOWN
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+GATEWAYS = (ROOT / "docs" / "gateways.md").read_text()
 PROSE = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
 
 
 def test_the_settings_page_is_what_the_settings_are():
     assert (ROOT / "docs" / "settings.md").read_text() == page()
+
+
+def test_the_tables_of_gateways_are_what_the_dialects_do():
+    assert GATEWAYS.endswith(gateway_tables()), "docs/adding-a-gateway.md, step 6, says how to write them anew"
+
+
+def test_each_row_of_a_gateway_table_has_a_cell_for_each_column():
+    assert [table.title for table in tables() if {len(row) for row in table.rows} != {len(table.columns)}] == []
+
+
+@pytest.mark.parametrize("gateway", DIALECTS)
+def test_every_gateway_has_a_section(gateway):
+    assert f"\n## {gateway}\n" in GATEWAYS
+
+
+def test_every_reading_that_we_chose_is_listed():
+    """ASSUME marks one in the code; a row of the page that ends with the file stands for each."""
+    texts = {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "service").rglob("*.py")}
+    marked = {name: count for name, text in texts.items() if (count := len(re.findall(r"\bASSUME\b", text)))}
+    assert Counter(re.findall(r"^\|.*\| `(service/[^`]+)` \|$", GATEWAYS, re.MULTILINE)) == marked
 
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)
@@ -42,7 +66,7 @@ def test_every_route_is_in_the_readme(path):
     assert path in README
 
 
-@pytest.mark.parametrize("command", ["serve", "worker", "demo", "sandbox", "keys", "migrate", "settings"])
+@pytest.mark.parametrize("command", ["serve", "worker", "demo", "sandbox", "keys", "migrate", "settings", "gateways"])
 def test_every_command_of_the_changelog_is_there(command):
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])

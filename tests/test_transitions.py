@@ -11,10 +11,10 @@ from service.outcomes import Refused
 from service.settings import Span
 from service.wire import dumps
 from service.worker import working
+from tests.calling_back import SLOW, TRUSTING, called
 from tests.hub import GATEWAY, SANDBOX, SETTINGS, hub, smallest
 from tests.servers import Sink
 from tests.store.given import sql
-from tests.test_callbacks import SLOW, TRUSTING, called
 
 BODY = {"gateway": "easyrouter", "model": "dreamina-seedance-2-0", "prompt": "a cat", "metadata": {"a": 1, "b": 2}}
 BIG = "data:image/png;base64," + base64.b64encode(bytes(60_000)).decode()

@@ -27,6 +27,7 @@ class Spoken:
 
 
 SPOKEN = [Spoken(dialect, surface) for dialect in DIALECTS.values() for surface in dialect.surfaces]
+BY_NAME = {str(each): each for each in SPOKEN}
 
 
 def spoken(gateway: str, path: str) -> Spoken:
@@ -58,6 +59,7 @@ MINIMAL: dict[str, Json] = {
 
 def minimal(each: Spoken) -> Json:
     """The smallest create request that a surface takes."""
+    assert str(each) in MINIMAL, f"tests/dialects/given.py: MINIMAL needs the smallest create request of {each}"
     return dict(MINIMAL[str(each)])
 
 

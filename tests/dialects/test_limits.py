@@ -11,9 +11,8 @@ import pytest
 from service.errors import Problem
 from service.model import Media
 from service.wire import Json
-from tests.dialects.given import SPOKEN, Spoken, minimal
+from tests.dialects.given import BY_NAME, SPOKEN, Spoken, minimal
 
-BY_NAME = {str(each): each for each in SPOKEN}
 WORLDROUTER, EASYROUTER = BY_NAME["worldrouter-official"], BY_NAME["easyrouter-unified"]
 OFFICIAL, UNIFIED = BY_NAME["cubicspaces-official"], BY_NAME["cubicspaces-unified"]
 VIDEOS, SEEDANCE2 = BY_NAME["videos-videos"], BY_NAME["seedance2-open"]

@@ -9,12 +9,13 @@ from service.dialects.openai_sizes import SIZES
 from service.errors import CODES, Problem
 from service.model import Media, Status, VideoRequest
 from service.wire import Json, dump_text
-from tests.dialects.given import SPOKEN, view
+from tests.dialects.contract import GatewayContract, Stated
+from tests.dialects.given import BY_NAME, view
 from tests.golden import golden
 
 OPENAI = DIALECTS["openai"]
 SURFACE = OPENAI.surfaces[0]
-EACH = next(each for each in SPOKEN if each.dialect is OPENAI)
+EACH = BY_NAME["openai-openai"]
 PICTURE = "https://example.com/first-frame.png"
 
 
@@ -26,6 +27,36 @@ def refused(**body: Any) -> Problem:
     with pytest.raises(Problem) as caught:
         read(**body)
     return caught.value
+
+
+class TestOpenAI(GatewayContract):
+    gateway = "openai"
+    base_url = None
+    models = "sora-2 sora-2-pro"
+    calls_back = False
+    at_each_change = False
+    pause_ms = 1_000
+    result_needs_key = True
+    shows_messages = True
+    surfaces = (
+        Stated(
+            name="openai",
+            routes=(
+                "POST /v1/videos",
+                "GET /v1/videos",
+                "GET /v1/videos/{id}",
+                "GET /v1/videos/{id}/content",
+                "DELETE /v1/videos/{id}",
+                "GET /v1/models",
+                "POST /v1/videos/{id}/remix",
+                "POST /v1/videos/edits",
+                "POST /v1/videos/extensions",
+                "POST /v1/videos/characters",
+            ),
+            ids="video_",
+            words="queued queued in_progress completed failed failed failed",
+        ),
+    )
 
 
 # --- the request

@@ -5,8 +5,7 @@ import pytest
 from service.dialects import DIALECTS
 from service.dialects.answers import read_first_status, read_progress, read_status
 from service.model import Status
-from service.wire import pick
-from tests.dialects.given import SPOKEN, Spoken, view
+from tests.dialects.given import SPOKEN, view
 
 READ = {
     Status.QUEUED: "SUBMITTED NOT_START submitted pending created UNKNOWN unknown QUEUED queued in_queue queueing",
@@ -15,18 +14,6 @@ READ = {
     Status.FAILED: "FAILURE failed fail error",
     Status.CANCELLED: "cancelled canceled",
     Status.EXPIRED: "expired timeout timed_out",
-}
-
-# surface -> the word for submitted, queued, running, succeeded, failed, cancelled, expired, when asked
-WRITTEN = {
-    "worldrouter-official": "queued queued running succeeded failed cancelled expired",
-    "easyrouter-unified": "SUBMITTED QUEUED IN_PROGRESS SUCCESS FAILURE FAILURE FAILURE",
-    "cubicspaces-official": "queued queued running succeeded failed failed failed",
-    "cubicspaces-unified": "queued queued in_progress completed failed failed failed",
-    "videos-videos": "SUBMITTED QUEUED IN_PROGRESS SUCCESS FAILURE FAILURE FAILURE",
-    "seedance2-open": "queued queued processing succeeded failed cancelled failed",
-    "ark-official": "queued queued running succeeded failed cancelled expired",
-    "openai-openai": "queued queued in_progress completed failed failed failed",
 }
 
 
@@ -55,15 +42,6 @@ def test_f0_no_word_right_after_create_means_queued(word: object) -> None:
 
 def test_f0_an_unknown_word_right_after_create_stays_unknown() -> None:
     assert read_first_status("paused") == (None, "paused")
-
-
-@pytest.mark.parametrize("each", SPOKEN, ids=str)
-def test_f0_each_surface_writes_its_own_words(each: Spoken) -> None:
-    """F0: "Per-dialect words to EMIT"."""
-    tasks = [view(each, Status.QUEUED, accepted=False), *(view(each, status) for status in Status)]
-    bodies = [each.surface.write_task(task) for task in tasks]
-    words = [pick(body, ("data", "status")) or body["status"] for body in bodies]
-    assert words == WRITTEN[str(each)].split()
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,8 @@ import pytest
 from service.errors import Problem
 from service.model import Media, VideoRequest
 from service.wire import Json
-from tests.dialects.given import SPOKEN, Spoken
+from tests.dialects.given import BY_NAME, SPOKEN, Spoken
 
-BY_NAME = {str(each): each for each in SPOKEN}
 FIRST = Media(type="image", url="https://example.com/1.png", role="first_frame")
 LAST = Media(type="image", url="https://example.com/2.png", role="last_frame")
 REFERENCE = Media(type="image", url="asset://image-1", role="reference_image")
