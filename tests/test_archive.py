@@ -44,6 +44,7 @@ def files(tmp_path):
 
 @EVERY_GATEWAY
 async def test_a_kept_result_outlives_its_gateway(tmp_path, kind, dialect):
+    """F8.6: the archive."""
     async with archiving(tmp_path, kind, dialect) as (it, _):
         task = await finished(it)
         video = it.sandbox.video(task["gateway_task_id"])

@@ -67,6 +67,7 @@ def error_of(answer):
 
 
 async def test_the_documented_asset_flow_works_from_end_to_end(worldrouter):
+    """F2 Assets."""
     it = worldrouter
     wanted = golden("worldrouter", "asset-group-create.request").json
     group = (await it.post(GROUPS, wanted)).json()
@@ -88,6 +89,7 @@ async def test_a_public_image_url_is_refused_with_the_documented_words(worldrout
 
 
 async def test_the_asset_of_another_owner_is_denied(worldrouter):
+    """F2 Assets, F2 Errors: media_resource_access_denied."""
     url, _ = await asset_of(worldrouter)
     answer = await worldrouter.other.post(TASKS, json=naming(url))
     assert error_of(answer) == (403, "media_resource_access_denied")
@@ -202,6 +204,7 @@ async def test_a_gateway_that_is_not_there_is_told_as_such(tmp_path):
 
 @pytest.mark.parametrize("path", [MODERATIONS, "/cubicspaces/v1/assets/moderations"])
 async def test_a_moderation_is_answered_in_the_documented_shape(cubicspaces, pictures, path):
+    """F4 Moderation."""
     source = pictures.of("640x480")
     answer = (await cubicspaces.post(path, moderating(source))).json()
     documented = golden("cubicspaces", "moderation.response").json
@@ -244,6 +247,7 @@ async def test_of_several_images_each_is_told(cubicspaces, pictures):
     ],
 )
 async def test_an_image_beyond_the_limits_never_reaches_the_gateway(cubicspaces, pictures, size, words):
+    """F4 Moderation: aspect, pixels, bytes."""
     answer = await cubicspaces.post(MODERATIONS, moderating(pictures.of("640x480"), pictures.of(size)))
     assert error_of(answer) == (400, "invalid_request")
     message = answer.json()["error"]["message"]

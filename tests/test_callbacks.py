@@ -106,6 +106,7 @@ def signed(kind, body, now):
     ],
 )
 async def test_a_signature_is_required_where_it_is_configured(tmp_path, kind, signature):
+    """F1 callback body/sign/retry: no gateway signs; a proxy may."""
     async with hub(tmp_path, sandbox=SLOW, gateway=replace(TRUSTING, signature=signature)) as it:
         task = await it.submit()
         assert (await called(it, task)).status_code == 404

@@ -64,6 +64,7 @@ async def test_a_bad_create_is_refused_in_the_gateways_words(tmp_path, each, bod
 
 @EVERY_SURFACE
 async def test_a_wrong_key_is_refused_in_the_gateways_words(tmp_path, each):
+    """F1 auth; F5 Not said: auth text."""
     async with hub(tmp_path, each.dialect.name, worker=False) as it:
         answer = await it.http.post(path_of(each), json=minimal(each), headers={"authorization": "Bearer rh_wrong"})
         assert (answer.status_code, refusal(each, answer).code) == (401, "unauthorized")
@@ -71,6 +72,7 @@ async def test_a_wrong_key_is_refused_in_the_gateways_words(tmp_path, each):
 
 @EVERY_SURFACE
 async def test_an_unknown_task_is_refused_in_the_gateways_words(tmp_path, each):
+    """F2 Quirks: 403, not 404. F3 Quirks: an unknown id is a 400. F5 Not said: unknown-id answer."""
     async with hub(tmp_path, each.dialect.name, worker=False) as it:
         answer = await it.http.get(path_of(each, "get", "task_nowhere"))
         assert refusal(each, answer).code in ("not_found", "forbidden")
@@ -117,6 +119,7 @@ async def test_a_refusal_of_the_gateway_is_given_back(tmp_path, dialect, status)
 
 @EVERY_GATEWAY
 async def test_a_doubt_tells_the_official_clients_not_to_try_again(tmp_path, dialect):
+    """F8.3: x-should-retry: false."""
     async with hub(tmp_path, dialect, worker=False) as it:
         path, body = smallest(dialect)
         surface = it.dialect.surfaces[0]

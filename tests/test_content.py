@@ -171,6 +171,7 @@ async def test_a_callback_token_is_no_content_link(tmp_path):
 
 
 async def test_a_gateways_link_is_said_to_live_for_a_day(tmp_path):
+    """F8.6: record when it expires."""
     async with hub(tmp_path) as it:
         task = await finished(it)
         stored = await it.services.reads.task(task["id"], None)
@@ -181,6 +182,7 @@ async def test_a_gateways_link_is_said_to_live_for_a_day(tmp_path):
 
 @ONLY_LINKS
 async def test_a_dead_link_is_asked_for_anew(tmp_path, dialect):
+    """F8.6: re-resolve by GET."""
     async with hub(tmp_path, dialect) as it:
         task = await finished(it, "[new links]")
         await asyncio.to_thread(it.sandbox.get, it.dialect.surfaces[0], task["gateway_task_id"])  # the known link dies
@@ -274,6 +276,7 @@ async def test_a_reader_who_has_something_else_is_given_the_result(tmp_path, sai
 
 @WITH_CONTENT
 async def test_a_program_downloads_on_the_gateways_own_route(tmp_path, each):
+    """F3 Content, F5 Content: Range gives 206."""
     async with hub(tmp_path, each.dialect.name) as it:
         receipt = each.surface.read_receipt((await it.post(path_of(each), minimal(each))).json())
         path = path_of(each, "content", receipt.gateway_task_id)
@@ -285,6 +288,7 @@ async def test_a_program_downloads_on_the_gateways_own_route(tmp_path, each):
 
 @WITH_CONTENT
 async def test_content_of_an_unfinished_task_is_refused_in_the_gateways_words(tmp_path, each):
+    """F5 Not said: /content before SUCCESS."""
     async with hub(tmp_path, each.dialect.name, worker=False) as it:
         receipt = each.surface.read_receipt((await it.post(path_of(each), minimal(each))).json())
         answer = await it.http.get(path_of(each, "content", receipt.gateway_task_id))

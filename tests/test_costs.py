@@ -104,7 +104,7 @@ def test_a_cost_beyond_all_reason_is_none():
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED, Status.EXPIRED])
 def test_f3_what_ends_without_a_video_is_given_back_whole(status):
-    """F3 "FAILURE -> pre-charge refunded automatically"; cubicspaces.txt "Failure Refund"."""
+    """F3 "FAILURE -> pre-charge refunded automatically"; F4 Dashboard labels: "Failure Refund"."""
     snapshot = reckoned(said(status, usage={"quota": 500_000}), QUOTA, refunds=True)
     assert (snapshot.cost, snapshot.refunded) == (cost("0.00", "1.00"), True)
 
@@ -120,7 +120,7 @@ def test_what_succeeds_is_not_given_back():
 
 
 def test_f4_the_unused_part_of_what_was_held_is_given_back():
-    """cubicspaces.txt "Pre-deduction Return"."""
+    """F4 Dashboard labels: "Pre-deduction Return"."""
     assert charged(cost("2.00"), cost("1.63625")) == cost("1.63625", "0.36375")
 
 

@@ -138,6 +138,7 @@ def told(requests: list[HttpRequest]) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("after_ms", [5, 60, 200, 450])
 async def test_kill_9_loses_no_task_no_event_and_pays_nothing_twice(tmp_path, after_ms):
+    """F8.1: the task is on disk before the create leaves."""
     async with Sink().open() as sink, running(tmp_path) as (process, http, sandbox):
         await http.post("/v1/subscriptions", json={"url": sink.url, "events": ["task.succeeded"]})
         submits = [asyncio.create_task(submit(http, str(number))) for number in range(20)]

@@ -30,6 +30,7 @@ async def delivery_of(it, status):
 
 
 async def test_the_reference_library_verifies_a_delivery(tmp_path):
+    """F8.7: Standard Webhooks."""
     async with Sink().open() as sink, hub(tmp_path) as it:
         subscription = await it.subscribe(sink.url)
         await it.submit()
@@ -55,6 +56,7 @@ async def test_the_body_is_the_event_as_the_api_shows_it(tmp_path):
 
 
 async def test_every_attempt_has_the_same_bytes_and_id(tmp_path):
+    """F8.7: the id is the same across retries."""
     async with Sink(500, 500, 200).open() as sink, hub(tmp_path) as it:
         await it.subscribe(sink.url)
         await it.submit()
@@ -106,6 +108,7 @@ async def test_a_delivery_ends_with_its_schedule(tmp_path):
 
 
 async def test_410_ends_the_subscription_at_once(tmp_path):
+    """F8.7."""
     async with Sink(410).open() as sink, hub(tmp_path) as it:
         subscription = await it.subscribe(sink.url)
         await it.submit()

@@ -244,6 +244,7 @@ async def test_an_answer_that_is_no_http_may_have_been_meant(how):
 
 @WAYS
 async def test_redirects_are_not_followed(how):
+    """F8.7: no redirects."""
     async with peer(says(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n")) as (
         url,
         _,

@@ -33,6 +33,7 @@ def on_the_way_to(dialect, end):
 
 @EVERY_GATEWAY
 async def test_a_create_whose_reply_is_lost_is_not_sent_again(tmp_path, dialect):
+    """F8.2: RemoteProtocolError is no proof."""
     async with hub(tmp_path, dialect) as it:
         await it.ended(await it.submit("[drop]"))
         assert it.made() == 1
@@ -40,6 +41,7 @@ async def test_a_create_whose_reply_is_lost_is_not_sent_again(tmp_path, dialect)
 
 @EVERY_GATEWAY
 async def test_a_create_that_is_never_answered_is_not_sent_again(tmp_path, dialect):
+    """F8.2: ReadTimeout is no proof."""
     async with hub(
         tmp_path, dialect, settings=replace(SETTINGS, submit=replace(SETTINGS.submit, timeout=Span(200)))
     ) as it:
@@ -50,6 +52,7 @@ async def test_a_create_that_is_never_answered_is_not_sent_again(tmp_path, diale
 @EVERY_GATEWAY
 @pytest.mark.parametrize("status", [424, 500, 503])
 async def test_a_create_that_is_answered_with_a_doubt_is_not_sent_again(tmp_path, dialect, status):
+    """F8.2: 5xx and 424. F2 Quirks: a 424 on create is ambiguous."""
     async with hub(tmp_path, dialect, settings=HURRIED) as it:
         await it.ended(await it.submit(f"[{status} x1]"))
         assert (it.made(), it.sandbox.log.refusals) == (0, 1)
@@ -58,6 +61,7 @@ async def test_a_create_that_is_answered_with_a_doubt_is_not_sent_again(tmp_path
 @EVERY_GATEWAY
 @pytest.mark.parametrize("status", [400, 401, 402, 403])
 async def test_a_create_that_is_refused_is_refused_to_the_caller(tmp_path, dialect, status):
+    """F8.2: an explicit refusal is one."""
     async with hub(tmp_path, dialect) as it:
         answer = await it.submitted(f"[{status} x1]")
         assert (answer.status_code, answer.json()["task"]["submission"]) == (status, "refused")
@@ -65,6 +69,7 @@ async def test_a_create_that_is_refused_is_refused_to_the_caller(tmp_path, diale
 
 @CALLING_BACK
 async def test_a_create_whose_reply_is_lost_is_claimed_by_its_callback(tmp_path, dialect):
+    """F8.1, F8.2: the token stays alive."""
     async with hub(tmp_path, dialect) as it:
         task = await it.submit("[drop]")
         assert task["submission"] == "unknown"
@@ -80,6 +85,7 @@ async def test_a_create_whose_reply_is_lost_ends_with_words_where_nothing_can_cl
 
 @EVERY_GATEWAY
 async def test_a_create_that_was_turned_away_as_one_too_many_is_sent_again(tmp_path, dialect):
+    """F8.2; F2 Client policy: 429 keeps the task in a local queue."""
     async with hub(tmp_path, dialect) as it:
         task = await it.submit("[429 x1]")
         assert task["submission"] == "unsent"
@@ -94,6 +100,7 @@ async def test_a_create_that_was_turned_away_and_sent_again_is_made_once(tmp_pat
 
 
 async def test_a_create_that_never_left_waits_for_the_gateway(tmp_path):
+    """F8.2: ConnectError is proof."""
     async with hub(tmp_path, gateway=replace(GATEWAY, base_url="http://127.0.0.1:1")) as it:
         task = await it.submit()
         assert (task["submission"], task["error"]["code"]) == ("unsent", "gateway_unreachable")
@@ -143,6 +150,7 @@ async def test_a_repeated_submit_gets_the_same_refusal(tmp_path):
 
 @EVERY_GATEWAY
 async def test_a_repeated_create_on_the_compatible_api_makes_one_task(tmp_path, dialect):
+    """F8.3: Idempotency-Key."""
     async with hub(tmp_path, dialect) as it:
         path, body = smallest(dialect)
         answers = [await it.post(path, body, idempotency_key="order-1") for _ in range(3)]
@@ -154,6 +162,7 @@ async def test_a_repeated_create_on_the_compatible_api_makes_one_task(tmp_path, 
 
 @EVERY_GATEWAY
 async def test_a_task_whose_callback_is_lost_is_found_by_the_sweep(tmp_path, dialect):
+    """F8.5; F2 Client policy: poll only, where there is no callback."""
     async with hub(tmp_path, dialect) as it:
         ended = await it.ended(await it.submit("[lost]"))
         assert (ended["status"], ended["result_source"]) == ("succeeded", "sweep")
@@ -169,6 +178,7 @@ async def test_a_task_whose_callback_comes_is_ended_by_it(tmp_path, dialect):
 
 @EVERY_GATEWAY
 async def test_a_task_that_runs_for_ever_expires(tmp_path, dialect):
+    """F8.5: the deadline."""
     async with hub(tmp_path, dialect, settings=HURRIED) as it:
         ended = await it.ended(await it.submit("[hang]"))
         assert (ended["status"], ended["result_source"]) == ("expired", "deadline")
@@ -176,12 +186,14 @@ async def test_a_task_that_runs_for_ever_expires(tmp_path, dialect):
 
 @EVERY_GATEWAY
 async def test_an_unknown_status_word_ends_nothing(tmp_path, dialect):
+    """F0 anything else: go on asking."""
     async with hub(tmp_path, dialect) as it:
         assert (await it.ended(await it.submit("[odd status] [lost]")))["status"] == "succeeded"
 
 
 @EVERY_GATEWAY
 async def test_a_gateway_that_fails_for_a_while_fails_no_task(tmp_path, dialect):
+    """F8.5: transient 4xx, 5xx and HTML must never fail a task."""
     async with hub(tmp_path, dialect) as it:
         assert (await it.ended(await it.submit("[get 500 x2] [html] [lost]")))["status"] == "succeeded"
 
@@ -203,11 +215,13 @@ async def test_a_success_that_never_shows_its_result_has_failed(tmp_path, dialec
 
 @pytest.mark.parametrize("dialect", ["easyrouter", "videos"])
 async def test_a_gateway_that_lags_behind_its_callback_is_asked_again(tmp_path, dialect):
+    """F3 Callback: expect it to lag. F8.5."""
     async with hub(tmp_path, dialect) as it:
         assert (await it.ended(await it.submit("[lag 700ms]")))["status"] == "succeeded"
 
 
 async def test_a_gateway_is_never_asked_more_often_than_it_allows(tmp_path):
+    """F5 Poll: never below its pause, F8.5: callback or not."""
     async with hub(tmp_path, "videos", gateway=replace(GATEWAY, min_interval=Span(250))) as it:
         await it.ended(await it.submit("[take 600ms] [reorder] [duplicate x3] [lag 300ms]"))
         assert it.sandbox.log.closest_gets_ms is None or it.sandbox.log.closest_gets_ms >= 240
@@ -222,6 +236,7 @@ async def test_a_gateway_is_never_asked_more_often_than_it_allows(tmp_path):
     "prompt", ["[duplicate x3]", "[reorder]", "[late 150ms]", "[forge]", "[fail oops] [duplicate]"]
 )
 async def test_a_task_has_one_end_whatever_is_called_back(tmp_path, dialect, trust, prompt):
+    """F8.4: duplicates, disorder and forgeries."""
     async with hub(tmp_path, dialect, gateway=replace(GATEWAY, trust=trust)) as it:
         task = await it.ended(await it.submit(prompt))
         while it.sandbox.pending_callbacks:

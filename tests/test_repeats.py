@@ -60,6 +60,7 @@ async def public_ids(it, each):
 
 @EVERY_SURFACE
 async def test_a_caller_who_was_not_answered_and_sends_the_same_again_gets_the_same_task(tmp_path, each):
+    """F8.3: a short window for SDKs that send no key."""
     async with left(tmp_path, each) as (it, path, body):
         receipt = each.surface.read_receipt((await it.post(path, body)).json())
         assert [receipt.gateway_task_id] == await public_ids(it, each)

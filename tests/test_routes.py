@@ -16,6 +16,7 @@ from service.settings import GatewaySettings, RouteSettings, Settings
 from service.settings_file import read_settings
 from service.wire import HttpRequest, Json, loads
 from service.wiring import open_services
+from tests.calling_back import SLOW
 from tests.dialects.given import SPOKEN, Spoken, minimal
 from tests.hub import SANDBOX, SETTINGS, Hub, hub
 from tests.servers import Sink
@@ -339,3 +340,15 @@ def test_every_surface_has_a_name_for_each_parameter_that_it_takes(each: Spoken)
 def test_a_refusal_names_what_the_caller_has_written(problem: Problem, spelled: tuple[str | None, str]) -> None:
     seen = respelled(problem, DIALECTS["openai"].surfaces[0])
     assert (seen.field, seen.message) == spelled
+
+
+async def test_f8_two_apis_of_one_path_are_told_apart_by_where_they_are_mounted(tmp_path: Path) -> None:
+    """F8.8: POST /v1/videos is OpenAI's in /openai, and the gateway's in /videos with its words and its 200."""
+    async with routed(
+        tmp_path, route("openai", "videos", to_model="seedance-2.0"), dialect="videos", sandbox=SLOW
+    ) as it:
+        bad = {"model": "seedance-2.0", "prompt": 5}
+        answers = [await it.post(f"/{name}/v1/videos", bad) for name in ("openai", "videos")]
+        made = [await it.post(f"/{name}/v1/videos", bad | {"prompt": "a cat"}) for name in ("openai", "videos")]
+    assert [answer.status_code for answer in answers] == [400, 200]
+    assert [answer.json()["status"] for answer in made] == ["queued", "QUEUED"]

@@ -58,6 +58,7 @@ async def test_the_same_seed_draws_the_same_course() -> None:
 @EVERY_SURFACE
 @pytest.mark.parametrize("headers", [{"authorization": ""}, bearer("wrong"), bearer("schlüssel")])
 async def test_a_caller_without_the_key_is_refused(each: Spoken, headers: dict[str, str]) -> None:
+    """F1 auth: our client carries the key as a Bearer, and whoever does not is refused."""
     async with simulated(each) as caller:
         task_id = await caller.made()
         caller.http.headers = httpx.Headers(headers, encoding="utf-8")

@@ -116,6 +116,7 @@ async def test_ark_calls_back_on_each_change() -> None:
 
 
 async def test_a_callback_is_repeated_until_it_is_acknowledged() -> None:
+    """F1 callback body/sign/retry, as Ark has it."""
     async with Sink(500, 404, 200).open() as sink, listening(SEEDANCE2) as caller:
         await caller.made(callback_url=sink.url)
         await until(lambda: [note.status for note in caller.simulator.log.callbacks] == [500, 404, 200])

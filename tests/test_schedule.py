@@ -10,6 +10,7 @@ RETRIES = DeliverySettings().retries
 
 
 def test_retries_go_on_for_three_days_by_default():
+    """F8.7: the schedule."""
     assert 71 * HOUR < sum(RETRIES) < 80 * HOUR
 
 
@@ -75,10 +76,12 @@ def test_looks_become_rarer_the_longer_a_task_takes():
 
 @pytest.mark.parametrize(("since_hint", "pause"), [(0, 500), (700, 700), (3_500, 3_500), (40_000, 15_000)])
 def test_after_a_hint_looks_double_their_distance_up_to_fifteen_seconds(since_hint, pause):
+    """F8.5: 0.5, 1, 2, 4, 8, 15 s after a callback."""
     assert look_after_hint(since_hint, 100) == pause
 
 
 def test_after_a_hint_looks_still_keep_the_distance_that_the_gateway_asks_for():
+    """F5 Poll, F8.5."""
     assert look_after_hint(0, 5_000) == 5_000
 
 

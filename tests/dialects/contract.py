@@ -131,17 +131,32 @@ class GatewayContract:
         assert [each.surface.id_prefix for each, _ in self.spoken()] == [stated.ids for _, stated in self.spoken()]
 
     def test_f0_each_surface_writes_its_own_words(self) -> None:
-        """F0 "Per-dialect words to EMIT"."""
+        """F0 emit submitted, F0 emit queued, F0 emit running, F0 emit succeeded, F0 emit failed, F0 emit cancelled,
+        F0 emit expired."""
         for each, stated in self.spoken():
             assert words_of(each) == stated.words.split()
+
+    async def test_f1_a_create_and_a_query_succeed_with_http_200(self, tmp_path: Path) -> None:
+        """F1 success HTTP."""
+        async with hub(tmp_path, self.gateway, sandbox=SLOW, gateway=UNCALLED, worker=False) as it:
+            for each, _ in self.spoken():
+                create, get = each.surface.route("create"), each.surface.route("get")
+                assert create
+                assert get
+                made = await it.post(f"/{self.gateway}{create.path}", MINIMAL[str(each)])
+                task_id = str(each.surface.read_receipt(made.json()).gateway_task_id)
+                seen = await it.http.get(f"/{self.gateway}{get.path.replace('{id}', task_id)}")
+                assert (made.status_code, seen.status_code) == (200, 200)
 
     # --- who may call back: the security checks of every gateway
 
     async def test_f8_a_callback_with_its_token_is_acknowledged(self, tmp_path: Path) -> None:
+        """F8.4."""
         async with hub(tmp_path, self.gateway, sandbox=SLOW, gateway=UNCALLED, worker=False) as it:
             assert (await called(it, await it.submit())).status_code == 200
 
     async def test_f8_a_forged_token_is_refused_without_detail(self, tmp_path: Path) -> None:
+        """F8.4: 404 with no detail."""
         async with hub(tmp_path, self.gateway, sandbox=SLOW, gateway=UNCALLED, worker=False) as it:
             task = await it.submit()
             sound = it.services.tokens.issue(self.gateway, task["id"])
@@ -151,6 +166,7 @@ class GatewayContract:
             assert await it.listed(f"/v1/tasks/{task['id']}/callbacks") == []
 
     async def test_f8_a_token_of_another_gateway_or_key_is_refused(self, tmp_path: Path) -> None:
+        """F8.4: the token is bound to task and gateway."""
         other = next(name for name in DIALECTS if name != self.gateway)
         async with hub(tmp_path, self.gateway, sandbox=SLOW, gateway=UNCALLED, worker=False) as it:
             task = await it.submit()
@@ -162,11 +178,13 @@ class GatewayContract:
             assert await it.listed(f"/v1/tasks/{task['id']}/callbacks") == []
 
     async def test_f8_an_expired_token_is_refused(self, tmp_path: Path) -> None:
+        """F8.4."""
         old = replace(SETTINGS, callbacks=CallbackSettings(token_lifetime=Span(-5_000)))
         async with hub(tmp_path, self.gateway, sandbox=SLOW, gateway=UNCALLED, settings=old, worker=False) as it:
             assert (await called(it, await it.submit())).status_code == 404
 
     async def test_f8_an_oversized_callback_is_refused_like_a_forged_one(self, tmp_path: Path) -> None:
+        """F8.4: limit body."""
         small = replace(SETTINGS, callbacks=CallbackSettings(body_limit=1024))
         async with hub(tmp_path, self.gateway, sandbox=SLOW, gateway=UNCALLED, settings=small, worker=False) as it:
             task = await it.submit()

@@ -167,6 +167,7 @@ def test_the_client_reads_the_receipt_that_the_server_wrote(each: Spoken, status
 @EVERY_SURFACE
 @EVERY_STATUS
 def test_the_receiver_reads_the_callback_that_the_gateway_wrote(each: Spoken, status: Status) -> None:
+    """F1 callback body/sign/retry: bodies are not shown, so both halves read them alike."""
     read = each.dialect.read_callback(wired(each.dialect.write_callback(view(each, status))))
     assert read.status is status
     assert (read.video_url is not None) == (status is Status.SUCCEEDED)

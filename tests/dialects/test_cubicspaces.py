@@ -69,11 +69,12 @@ def test_f4_the_video_url_is_read_from_metadata() -> None:
 
 @pytest.mark.parametrize("word", ["cancelled", "expired"])
 def test_f4_words_beyond_the_four_are_read(word: str) -> None:
-    """F4: "accept cancelled/expired"."""
+    """F4 Status table: "accept cancelled/expired"."""
     assert EACH.surface.read_task({"id": "task_1", "status": word}).status == word
 
 
 def test_f4_the_official_receipt_echoes_the_service_fields_of_the_request() -> None:
+    """F4 official Create answer."""
     request = EACH.surface.read_create(
         {"model": "doubao-seedance-2.0", "content": [{"type": "text", "text": "a cat"}], "service_tier": "flex"}
     )

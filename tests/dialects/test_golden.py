@@ -395,6 +395,8 @@ def test_a_documented_get_or_cancel_goes_to_a_route_of_its_dialect(request_: Gol
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=str)
 def test_our_client_reads_what_the_documented_answer_says(answer: Answer) -> None:
+    """F2 Create answer, F2 Get answer, F3 Create answer, F3 Get answer, F4 Answer, F4 official Create answer,
+    F4 official GET, F4 Status table, F6 Create, F6 Get, F6 Cancel: to the letter."""
     _, _, _, snapshot = documented(answer)
     seen = {name: getattr(snapshot, name) for name in Snapshot.__dataclass_fields__}
     error = snapshot.error
@@ -404,6 +406,7 @@ def test_our_client_reads_what_the_documented_answer_says(answer: Answer) -> Non
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=str)
 def test_our_server_writes_what_the_documented_answer_shows(answer: Answer) -> None:
+    """The same rows, from the other side."""
     each, request, body, snapshot = documented(answer)
     written = getattr(each.surface, f"write_{answer.message}")(view_of(request, body, snapshot))
     assert differences(written, body) == dict.fromkeys(answer.ours, "value")

@@ -41,6 +41,7 @@ def content(*items: Json) -> Json:
 
 
 REFERENCE = image(role="reference_image")
+HEARD = tuple(Media(type=kind, url="https://x/y", role=f"reference_{kind}") for kind in ("video", "audio"))
 DRAFT: Json = {"type": "draft_task", "draft_task": {"id": "cgt-1"}}
 FLASH, ONE_FIVE, ONE, TWO_FIVE, ENDPOINT = (
     {"model": model}
@@ -53,6 +54,18 @@ FLASH, ONE_FIVE, ONE, TWO_FIVE, ENDPOINT = (
     )
 )
 
+
+# Where the rows of a surface stand in gateways.md.
+SECTION = {
+    "worldrouter-official": "F2",
+    "easyrouter-unified": "F3",
+    "cubicspaces-unified": "F4",
+    "cubicspaces-official": "F4 official",
+    "videos-videos": "F5",
+    "seedance2-open": "F6",
+    "ark-official": "ark",
+    "openai-openai": "openai",
+}
 
 # (row, surface, what is said besides the smallest request, canonical field, its value)
 TAKEN: list[tuple[str, Spoken, Json, str, Any]] = [
@@ -74,8 +87,26 @@ TAKEN: list[tuple[str, Spoken, Json, str, Any]] = [
         "media",
         (Media(type="video", url="http://x/v", role="reference_video"),),
     ),
-    ("F2 callback_url", WORLDROUTER, {"callback_url": "https://caller/"}, "webhook_url", "https://caller/"),
+    (
+        "F2 content[].type, audio_url is not mentioned and passed on",
+        WORLDROUTER,
+        content(of("video"), of("audio")),
+        "media",
+        HEARD,
+    ),
+    (
+        "F2 not mentioned, callback_url",
+        WORLDROUTER,
+        {"callback_url": "https://caller/"},
+        "webhook_url",
+        "https://caller/",
+    ),
     ("F2 not mentioned", WORLDROUTER, {"seed": 5}, "extra", {"seed": 5}),
+    *(
+        ("F3 model", EASYROUTER, {"model": one}, "model", one)
+        for one in ("dreamina-seedance-2-0", "dreamina-seedance-2-0-fast")
+    ),
+    ("F3 prompt", EASYROUTER, {"prompt": "a dog"}, "prompt", "a dog"),
     ("F3 image, a URL", EASYROUTER, {"image": PNG}, "media", (Media(type="image", url=PNG),)),
     ("F3 image, a data URI", EASYROUTER, {"image": PIXEL}, "media", (Media(type="image", url=PIXEL),)),
     (
@@ -93,43 +124,84 @@ TAKEN: list[tuple[str, Spoken, Json, str, Any]] = [
     ("F3 seconds beats metadata.duration", EASYROUTER, {"seconds": "5"} | inner(duration=8), "duration", 5),
     ("F3 duration beats metadata.duration", EASYROUTER, {"duration": 5} | inner(duration=8), "duration", 5),
     ("F7 duration auto", EASYROUTER, inner(duration=-1), "duration", -1),
-    *(("F3 resolution", EASYROUTER, inner(resolution=one), "resolution", one) for one in ("480p", "720p", "1080p")),
     *(
-        ("F3 ratio", EASYROUTER, inner(ratio=one), "ratio", one)
+        ("F3 metadata.resolution", EASYROUTER, inner(resolution=one), "resolution", one)
+        for one in ("480p", "720p", "1080p")
+    ),
+    *(
+        ("F3 metadata.ratio", EASYROUTER, inner(ratio=one), "ratio", one)
         for one in ("16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "adaptive")
     ),
-    ("F3 seed, lowest", EASYROUTER, inner(seed=0), "seed", 0),
-    ("F3 seed, highest", EASYROUTER, inner(seed=2**31 - 1), "seed", 2**31 - 1),
-    ("F3 camera_fixed", EASYROUTER, inner(camera_fixed=False), "camera_fixed", False),
-    ("F3 watermark", EASYROUTER, inner(watermark=True), "watermark", True),
-    ("F3 service_tier, any", EASYROUTER, inner(service_tier="flex"), "service_tier", "flex"),
-    ("F3 expiry", EASYROUTER, inner(execution_expires_after=3600), "execution_expires_after", 3600),
-    ("F3 generate_audio", EASYROUTER, inner(generate_audio=True), "generate_audio", True),
-    ("F3 return_last_frame", EASYROUTER, inner(return_last_frame=True), "return_last_frame", True),
-    ("F3 frames", EASYROUTER, inner(frames=121), "extra", inner(frames=121)),
-    ("F3 draft", EASYROUTER, inner(draft=True), "extra", inner(draft=True)),
-    ("F3 callback_url", EASYROUTER, inner(callback_url="https://caller/"), "webhook_url", "https://caller/"),
-    ("F3 content[]", EASYROUTER, inner(content=[image()]), "media", (Media(type="image", url=PNG),)),
+    ("F3 metadata.seed, lowest", EASYROUTER, inner(seed=0), "seed", 0),
+    ("F3 metadata.seed, highest", EASYROUTER, inner(seed=2**31 - 1), "seed", 2**31 - 1),
+    ("F3 metadata.camera_fixed", EASYROUTER, inner(camera_fixed=False), "camera_fixed", False),
+    ("F3 metadata.watermark", EASYROUTER, inner(watermark=True), "watermark", True),
+    ("F3 metadata.service_tier, any", EASYROUTER, inner(service_tier="flex"), "service_tier", "flex"),
+    (
+        "F3 metadata.execution_expires_after",
+        EASYROUTER,
+        inner(execution_expires_after=3600),
+        "execution_expires_after",
+        3600,
+    ),
+    ("F3 metadata.generate_audio", EASYROUTER, inner(generate_audio=True), "generate_audio", True),
+    ("F3 metadata.return_last_frame", EASYROUTER, inner(return_last_frame=True), "return_last_frame", True),
+    ("F3 metadata.frames", EASYROUTER, inner(frames=121), "extra", inner(frames=121)),
+    ("F3 metadata.draft", EASYROUTER, inner(draft=True), "extra", inner(draft=True)),
+    ("F3 metadata.callback_url", EASYROUTER, inner(callback_url="https://caller/"), "webhook_url", "https://caller/"),
+    ("F3 metadata.content[]", EASYROUTER, inner(content=[image()]), "media", (Media(type="image", url=PNG),)),
     ("F4 seconds", UNIFIED, {"seconds": "5"}, "duration", 5),
     ("F4 duration", UNIFIED, {"duration": 5}, "duration", 5),
     ("F4 metadata.duration", UNIFIED, inner(duration=5), "duration", 5),
     ("F4 image", UNIFIED, {"image": PNG}, "media", (Media(type="image", url=PNG),)),
     ("F4 images", UNIFIED, {"images": [PNG]}, "media", (Media(type="image", url=PNG),)),
     ("F4 input_reference", UNIFIED, {"input_reference": PNG}, "media", (Media(type="image", url=PNG),)),
-    ("F4 resolution", UNIFIED, inner(resolution="1080p"), "resolution", "1080p"),
-    ("F4 ratio", UNIFIED, inner(ratio="3:2"), "ratio", "3:2"),
-    ("F4 seed", UNIFIED, inner(seed=7), "seed", 7),
-    ("F4 camera_fixed", UNIFIED, inner(camera_fixed=True), "camera_fixed", True),
-    ("F4 watermark", UNIFIED, inner(watermark=False), "watermark", False),
-    ("F4 generate_audio", UNIFIED, inner(generate_audio=True), "generate_audio", True),
+    ("F4 metadata.resolution", UNIFIED, inner(resolution="1080p"), "resolution", "1080p"),
+    ("F4 metadata.ratio", UNIFIED, inner(ratio="3:2"), "ratio", "3:2"),
+    ("F4 metadata.seed", UNIFIED, inner(seed=7), "seed", 7),
+    ("F4 metadata.camera_fixed", UNIFIED, inner(camera_fixed=True), "camera_fixed", True),
+    ("F4 metadata.watermark", UNIFIED, inner(watermark=False), "watermark", False),
+    ("F4 metadata.generate_audio", UNIFIED, inner(generate_audio=True), "generate_audio", True),
     (
-        "F4 content[] with a role",
+        "F4 metadata.content[] with a role",
         UNIFIED,
         inner(content=[image(role="last_frame")]),
         "media",
         (Media(type="image", url=PNG, role="last_frame"),),
     ),
-    ("F4 a wish for a callback", UNIFIED, inner(callback_url="https://caller/"), "webhook_url", "https://caller/"),
+    (
+        "F4 metadata with a wish for a callback",
+        UNIFIED,
+        inner(callback_url="https://caller/"),
+        "webhook_url",
+        "https://caller/",
+    ),
+    ("F4 official content[].text", OFFICIAL, {"content": [TEXT]}, "prompt", "a cat"),
+    *(
+        (
+            "F4 official content[].image_url.url and content[].role",
+            OFFICIAL,
+            content(image("asset://a", role=role), *more),
+            "media",
+            (Media(type="image", url="asset://a", role=role), *media),
+        )
+        for role, more, media in (
+            ("reference_image", (), ()),
+            ("first_frame", (), ()),
+            (
+                "first_frame",
+                (image(role="last_frame"),),
+                (Media(type="image", url=PNG, role="last_frame"),),
+            ),
+        )
+    ),
+    (
+        "F4 official content[].video_url.url",
+        OFFICIAL,
+        content(of("video", "asset://v")),
+        "media",
+        (Media(type="video", url="asset://v", role="reference_video"),),
+    ),
     ("F4 official duration", OFFICIAL, {"duration": 8}, "duration", 8),
     ("F4 official ratio", OFFICIAL, {"ratio": "16:9"}, "ratio", "16:9"),
     ("F4 official seed", OFFICIAL, {"seed": 7}, "seed", 7),
@@ -147,7 +219,7 @@ TAKEN: list[tuple[str, Spoken, Json, str, Any]] = [
         (Media(type="image", url="asset://a", role="reference_image", extra={"duration": 5}),),
     ),
     (
-        "F4 official audio_url",
+        "F4 official content[].audio_url.url",
         OFFICIAL,
         {
             "content": [
@@ -176,7 +248,7 @@ TAKEN: list[tuple[str, Spoken, Json, str, Any]] = [
         (Media(type="image", url=PNG, role="first_frame"), Media(type="image", url=PIXEL, role="reference_image")),
     ),
     ("F5 prompt, optional with an image", VIDEOS, {"prompt": None, "image": PNG}, "prompt", None),
-    ("F5 prompt as content text", VIDEOS, {"prompt": None} | inner(content=[TEXT]), "prompt", "a cat"),
+    ("F5 metadata.content[] has the prompt", VIDEOS, {"prompt": None} | inner(content=[TEXT]), "prompt", "a cat"),
     ("F5 duration, lowest", VIDEOS, {"duration": 4}, "duration", 4),
     ("F5 duration, highest", VIDEOS, {"duration": 15}, "duration", 15),
     ("F5 duration, automatic", VIDEOS, {"duration": -1}, "duration", -1),
@@ -185,24 +257,34 @@ TAKEN: list[tuple[str, Spoken, Json, str, Any]] = [
     ("F5 seconds", VIDEOS, {"seconds": "8"}, "duration", 8),
     ("F5 seconds beats metadata.duration", VIDEOS, {"seconds": "8"} | inner(duration=5), "duration", 8),
     ("F5 metadata.duration", VIDEOS, inner(duration=-1), "duration", -1),
-    *(("F5 resolution", VIDEOS, inner(resolution=one), "resolution", one) for one in ("480p", "720p", "1080p")),
     *(
-        ("F5 ratio", VIDEOS, inner(ratio=one), "ratio", one)
+        ("F5 metadata.resolution", VIDEOS, inner(resolution=one), "resolution", one)
+        for one in ("480p", "720p", "1080p")
+    ),
+    *(
+        ("F5 metadata.ratio", VIDEOS, inner(ratio=one), "ratio", one)
         for one in ("16:9", "4:3", "1:1", "3:4", "9:16", "21:9", "adaptive")
     ),
-    ("F5 seed, random", VIDEOS, inner(seed=-1), "seed", -1),
-    ("F5 seed, highest", VIDEOS, inner(seed=2**32 - 1), "seed", 2**32 - 1),
-    ("F5 watermark", VIDEOS, inner(watermark=True), "watermark", True),
-    ("F5 generate_audio", VIDEOS, inner(generate_audio=False), "generate_audio", False),
-    ("F5 return_last_frame", VIDEOS, inner(return_last_frame=True), "return_last_frame", True),
+    ("F5 metadata.seed, random", VIDEOS, inner(seed=-1), "seed", -1),
+    ("F5 metadata.seed, highest", VIDEOS, inner(seed=2**32 - 1), "seed", 2**32 - 1),
+    ("F5 metadata.watermark", VIDEOS, inner(watermark=True), "watermark", True),
+    ("F5 metadata.generate_audio", VIDEOS, inner(generate_audio=False), "generate_audio", False),
+    ("F5 metadata.return_last_frame", VIDEOS, inner(return_last_frame=True), "return_last_frame", True),
     *(
-        ("F5 service_tier", VIDEOS, inner(service_tier=one), "service_tier", one)
+        ("F5 metadata.service_tier", VIDEOS, inner(service_tier=one), "service_tier", one)
         for one in ("auto", "default", "priority")
     ),
-    ("F5 expiry", VIDEOS, inner(execution_expires_after=172800), "execution_expires_after", 172800),
-    ("F5 callback_url", VIDEOS, inner(callback_url="https://caller/"), "webhook_url", "https://caller/"),
-    ("F5 frames and draft", VIDEOS, inner(frames=121, draft=True), "extra", inner(frames=121, draft=True)),
-    ("F5 camera_fixed", VIDEOS, inner(camera_fixed=True), "camera_fixed", True),
+    (
+        "F5 metadata.execution_expires_after",
+        VIDEOS,
+        inner(execution_expires_after=172800),
+        "execution_expires_after",
+        172800,
+    ),
+    ("F5 metadata.callback_url", VIDEOS, inner(callback_url="https://caller/"), "webhook_url", "https://caller/"),
+    ("F5 metadata.frames", VIDEOS, inner(frames=121), "extra", inner(frames=121)),
+    ("F5 metadata.draft", VIDEOS, inner(draft=True), "extra", inner(draft=True)),
+    ("F5 metadata.camera_fixed", VIDEOS, inner(camera_fixed=True), "camera_fixed", True),
     *(("F6 aspectRatio", SEEDANCE2, {"aspectRatio": one}, "ratio", one) for one in ("16:9", "9:16", "1:1")),
     ("F6 duration, lowest", SEEDANCE2, {"duration": 4}, "duration", 4),
     ("F6 duration, highest", SEEDANCE2, {"duration": 15}, "duration", 15),
@@ -302,98 +384,166 @@ TAKEN: list[tuple[str, Spoken, Json, str, Any]] = [
 
 # (row, surface, what is said besides the smallest request, the field that is named, words of the message)
 REFUSED: list[tuple[str, Spoken, Json, str, str]] = [
-    *(("model", each, {"model": None}, "model", "model is required") for each in SPOKEN),
-    *(("model", each, {"model": " "}, "model", "model is required") for each in SPOKEN),
-    *(("model", each, {"model": 5}, "model", "must be a string") for each in SPOKEN),
+    *((f"{SECTION[str(each)]} model", each, {"model": None}, "model", "model is required") for each in SPOKEN),
+    *((f"{SECTION[str(each)]} model", each, {"model": " "}, "model", "model is required") for each in SPOKEN),
+    *((f"{SECTION[str(each)]} model", each, {"model": 5}, "model", "must be a string") for each in SPOKEN),
     *(
-        ("prompt", each, {"prompt": " "}, "prompt", "prompt is required")
+        (f"{SECTION[str(each)]} prompt", each, {"prompt": " "}, "prompt", "prompt is required")
         for each in (EASYROUTER, UNIFIED, VIDEOS, SEEDANCE2)
     ),
-    *(("content", each, {"content": []}, "content", "content is required") for each in (WORLDROUTER, OFFICIAL)),
+    ("F2 content", WORLDROUTER, {"content": []}, "content", "content is required"),
+    ("F2 content", WORLDROUTER, {"content": {}}, "content", "must be an array"),
+    (
+        "F2 content[].type",
+        WORLDROUTER,
+        {"content": [{"type": "image"}]},
+        "content[0].type",
+        "text, image_url, video_url",
+    ),
+    ("F2 content[].text", WORLDROUTER, {"content": [{"type": "text"}]}, "content[0].text", "must be a string"),
+    (
+        "F2 content[].video_url.url",
+        WORLDROUTER,
+        content({"type": "video_url"}),
+        "content[1].video_url",
+        "must be an object",
+    ),
+    ("F4 official content[]", OFFICIAL, {"content": []}, "content", "content is required"),
+    ("F4 official content[].text", OFFICIAL, {"content": [{"type": "text", "text": 5}]}, "content[0].text", "a string"),
+    ("F4 official content[].role", OFFICIAL, content(image(role=5)), "content[1].role", "must be a string"),
+    (
+        "F4 Rules, no asset id in a prompt",
+        OFFICIAL,
+        {"content": [{"type": "text", "text": "asset-17 walks"}, image("asset://asset-17", role="reference_image")]},
+        "content[].text",
+        'write "image 1" instead',
+    ),
     *(
-        ("metadata", each, {"metadata": []}, "metadata", "must be an object")
+        (f"{SECTION[str(each)]} metadata", each, {"metadata": []}, "metadata", "must be an object")
         for each in (EASYROUTER, UNIFIED, VIDEOS, SEEDANCE2)
     ),
     *(
-        ("seconds", each, {"seconds": value}, "seconds", "must be a string of digits")
+        (f"{SECTION[str(each)]} seconds", each, {"seconds": value}, "seconds", "must be a string of digits")
         for each in (EASYROUTER, UNIFIED, VIDEOS)
         for value in (5, "5s", "", "-1", "\u0665", "123456")
     ),
-    ("F2 image_url", WORLDROUTER, {"content": [TEXT, image()]}, "content[1].image_url.url", "upload assets first"),
-    ("F2 image_url", WORLDROUTER, {"content": [image(PIXEL)]}, "content[0].image_url.url", "upload assets first"),
+    (
+        "F2 content[].image_url.url",
+        WORLDROUTER,
+        {"content": [TEXT, image()]},
+        "content[1].image_url.url",
+        "upload assets first",
+    ),
+    (
+        "F2 content[].image_url.url",
+        WORLDROUTER,
+        {"content": [image(PIXEL)]},
+        "content[0].image_url.url",
+        "upload assets first",
+    ),
     ("F2 duration", WORLDROUTER, {"duration": -1}, "duration", "must be 1 to 3600 seconds"),
     ("F2 resolution", WORLDROUTER, {"resolution": 720}, "resolution", "must be a string"),
     ("F2 asset_group_id", WORLDROUTER, {"asset_group_id": 1}, "asset_group_id", "must be a string"),
     ("F2 callback_url", WORLDROUTER, {"callback_url": 1}, "callback_url", "must be a string"),
-    ("F3 resolution", EASYROUTER, inner(resolution="4k"), "metadata.resolution", "480p, 720p, 1080p"),
-    ("F3 ratio", EASYROUTER, inner(ratio="3:2"), "metadata.ratio", "16:9, 9:16, 1:1, 4:3, 3:4, 21:9, adaptive"),
-    ("F3 seed", EASYROUTER, inner(seed=-1), "metadata.seed", "from 0 to 2147483647"),
-    ("F3 seed", EASYROUTER, inner(seed=2**31), "metadata.seed", "from 0 to 2147483647"),
-    ("F3 seed", EASYROUTER, inner(seed=True), "metadata.seed", "must be an integer"),
-    ("F3 watermark", EASYROUTER, inner(watermark=1), "metadata.watermark", "must be true or false"),
-    ("F3 frames", EASYROUTER, inner(frames=121, duration=5), "metadata.frames", "cannot be combined"),
-    ("F3 frames", EASYROUTER, inner(frames="121"), "metadata.frames", "must be an integer"),
-    ("F3 draft", EASYROUTER, inner(draft="yes"), "metadata.draft", "must be true or false"),
+    ("F3 metadata.resolution", EASYROUTER, inner(resolution="4k"), "metadata.resolution", "480p, 720p, 1080p"),
+    (
+        "F3 metadata.ratio",
+        EASYROUTER,
+        inner(ratio="3:2"),
+        "metadata.ratio",
+        "16:9, 9:16, 1:1, 4:3, 3:4, 21:9, adaptive",
+    ),
+    ("F3 metadata.seed", EASYROUTER, inner(seed=-1), "metadata.seed", "from 0 to 2147483647"),
+    ("F3 metadata.seed", EASYROUTER, inner(seed=2**31), "metadata.seed", "from 0 to 2147483647"),
+    ("F3 metadata.seed", EASYROUTER, inner(seed=True), "metadata.seed", "must be an integer"),
+    ("F3 metadata.watermark", EASYROUTER, inner(watermark=1), "metadata.watermark", "must be true or false"),
+    ("F3 metadata.frames", EASYROUTER, inner(frames=121, duration=5), "metadata.frames", "cannot be combined"),
+    ("F3 metadata.frames", EASYROUTER, inner(frames="121"), "metadata.frames", "must be an integer"),
+    ("F3 metadata.draft", EASYROUTER, inner(draft="yes"), "metadata.draft", "must be true or false"),
     ("F3 metadata.duration", EASYROUTER, inner(duration="5"), "metadata.duration", "must be an integer"),
-    ("F3 expiry", EASYROUTER, inner(execution_expires_after=0), "metadata.execution_expires_after", "from 1"),
-    ("F3 role", EASYROUTER, inner(content=[image(role="hero")]), "metadata.content[0].role", "first_frame"),
+    (
+        "F3 metadata.execution_expires_after",
+        EASYROUTER,
+        inner(execution_expires_after=0),
+        "metadata.execution_expires_after",
+        "from 1",
+    ),
+    (
+        "F3 metadata.content[] role",
+        EASYROUTER,
+        inner(content=[image(role="hero")]),
+        "metadata.content[0].role",
+        "first_frame",
+    ),
     ("F3 images", EASYROUTER, {"images": [PNG, 5]}, "images[1]", "must be a URL"),
-    ("F3 callback_url", EASYROUTER, inner(callback_url={}), "metadata.callback_url", "must be a string"),
+    ("F3 metadata.callback_url", EASYROUTER, inner(callback_url={}), "metadata.callback_url", "must be a string"),
     *(
-        ("F4 no base64", UNIFIED, {name: PIXEL}, name, "base64 is not supported")
+        ("F4 Rules, no base64", UNIFIED, {name: PIXEL}, name, "base64 is not supported")
         for name in ("image", "input_reference")
     ),
-    ("F4 no base64", UNIFIED, {"images": [PNG, PIXEL]}, "images[1]", "base64 is not supported"),
+    ("F4 Rules, no base64", UNIFIED, {"images": [PNG, PIXEL]}, "images[1]", "base64 is not supported"),
     (
-        "F4 no base64",
+        "F4 Rules, no base64",
         UNIFIED,
         inner(content=[image(PIXEL)]),
         "metadata.content[0].image_url.url",
         "base64 is not supported",
     ),
     (
-        "F4 official no base64",
+        "F4 Rules, no base64 on the official surface",
         OFFICIAL,
         {"content": [image("iVBORw0KGgo=")]},
         "content[0].image_url.url",
         "base64 is not supported",
     ),
-    ("F4 seed", OFFICIAL, {"seed": "7"}, "seed", "must be an integer"),
-    ("F4 ratio", UNIFIED, inner(ratio=1.5), "metadata.ratio", "must be a string"),
+    ("F4 official seed", OFFICIAL, {"seed": "7"}, "seed", "must be an integer"),
+    ("F4 metadata.ratio", UNIFIED, inner(ratio=1.5), "metadata.ratio", "must be a string"),
     *(
         ("F5 duration", VIDEOS, {"duration": value}, "duration", "must be 4 to 15 seconds, or -1")
         for value in (3, 16, 0, -2)
     ),
     ("F5 metadata.duration", VIDEOS, inner(duration=3), "duration", "must be 4 to 15 seconds, or -1"),
     (
-        "F5 fast has no 1080p",
+        "F5 metadata.resolution of fast",
         VIDEOS,
         {"model": "seedance-2.0-fast"} | inner(resolution="1080p"),
         "metadata.resolution",
         "480p, 720p",
     ),
-    ("F5 resolution", VIDEOS, inner(resolution="4k"), "metadata.resolution", "480p, 720p, 1080p"),
-    ("F5 ratio", VIDEOS, inner(ratio="3:2"), "metadata.ratio", "16:9, 4:3, 1:1, 3:4, 9:16, 21:9, adaptive"),
-    ("F5 seed", VIDEOS, inner(seed=-2), "metadata.seed", "from -1 to 4294967295"),
-    ("F5 seed", VIDEOS, inner(seed=2**32), "metadata.seed", "from -1 to 4294967295"),
-    ("F5 service_tier", VIDEOS, inner(service_tier="flex"), "metadata.service_tier", "auto, default, priority"),
-    ("F5 role", VIDEOS, inner(content=[image(role="hero")]), "metadata.content[0].role", "reference_image"),
+    ("F5 metadata.resolution", VIDEOS, inner(resolution="4k"), "metadata.resolution", "480p, 720p, 1080p"),
+    ("F5 metadata.ratio", VIDEOS, inner(ratio="3:2"), "metadata.ratio", "16:9, 4:3, 1:1, 3:4, 9:16, 21:9, adaptive"),
+    ("F5 metadata.seed", VIDEOS, inner(seed=-2), "metadata.seed", "from -1 to 4294967295"),
+    ("F5 metadata.seed", VIDEOS, inner(seed=2**32), "metadata.seed", "from -1 to 4294967295"),
     (
-        "F5 role of several images",
+        "F5 metadata.service_tier",
+        VIDEOS,
+        inner(service_tier="flex"),
+        "metadata.service_tier",
+        "auto, default, priority",
+    ),
+    (
+        "F5 metadata.content[] role",
+        VIDEOS,
+        inner(content=[image(role="hero")]),
+        "metadata.content[0].role",
+        "reference_image",
+    ),
+    (
+        "F5 metadata.content[] role of several images",
         VIDEOS,
         inner(content=[image(role="first_frame"), image()]),
         "metadata.content[].role",
         "is required for each of several images",
     ),
-    ("F5 a prompt or a visual input", VIDEOS, {"prompt": None}, "prompt", "prompt is required"),
+    ("F5 prompt or a visual input", VIDEOS, {"prompt": None}, "prompt", "prompt is required"),
     (
-        "F5 audio is no visual input",
+        "F5 prompt beside audio, which is no visual input",
         VIDEOS,
         {"prompt": None} | inner(content=[{"type": "audio_url", "audio_url": {"url": "https://x/a.mp3"}}]),
         "prompt",
         "prompt is required",
     ),
-    ("F5 draft", VIDEOS, inner(draft=1), "metadata.draft", "must be true or false"),
+    ("F5 metadata.draft", VIDEOS, inner(draft=1), "metadata.draft", "must be true or false"),
     ("F6 aspectRatio", SEEDANCE2, {"aspectRatio": "4:3"}, "aspectRatio", "16:9, 9:16, 1:1"),
     *(("F6 duration", SEEDANCE2, {"duration": value}, "duration", "must be 4 to 15 seconds") for value in (3, 16, -1)),
     ("F6 duration", SEEDANCE2, {"model": "seedance-1.5-pro", "duration": 6}, "duration", "one of 5, 10"),
@@ -519,3 +669,59 @@ def test_a_field_that_the_documentation_does_not_mention_is_not_accepted(each: S
 @pytest.mark.parametrize("each", SPOKEN, ids=str)
 def test_every_surface_accepts_a_model_a_prompt_a_duration_and_media(each: Spoken) -> None:
     assert {"model", "prompt", "duration", "media"} <= each.surface.accepts
+
+
+def taken(each: Spoken, said: Json) -> bool:
+    try:
+        each.surface.read_create(minimal(each) | said)
+    except Problem as problem:
+        assert problem.code == "invalid_request"
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("each", "said", "allowed"),
+    [
+        (WORLDROUTER, content(image(PIXEL)), False),
+        (EASYROUTER, {"image": PIXEL}, True),
+        (OFFICIAL, content(image(PIXEL)), False),
+        (UNIFIED, {"image": PIXEL}, False),
+        (VIDEOS, {"image": PIXEL}, True),
+        (SEEDANCE2, {"mediaUrls": [PIXEL]}, False),
+    ],
+    ids=str,
+)
+def test_f1_inline_images_are_taken_where_the_gateway_takes_them(each: Spoken, said: Json, allowed: bool) -> None:
+    """F1 base64 media."""
+    assert taken(each, said) == allowed
+
+
+@pytest.mark.parametrize("each", [EASYROUTER, UNIFIED, VIDEOS], ids=str)
+def test_f1_metadata_are_parameters(each: Spoken) -> None:
+    """F1 metadata means: Ark parameters."""
+    request = each.surface.read_create(minimal(each) | inner(seed=7))
+    assert (request.seed, request.metadata) == (7, {})
+
+
+def test_f1_metadata_of_seedance2_are_the_callers() -> None:
+    """F1 metadata means: the caller's own reconciliation data, stored only."""
+    request = SEEDANCE2.surface.read_create(minimal(SEEDANCE2) | inner(seed=7))
+    assert (request.seed, request.metadata) == (None, {"seed": 7})
+
+
+@pytest.mark.parametrize(
+    ("each", "model", "lengths"),
+    [
+        (WORLDROUTER, "seedance-2.0", {5: True, -1: False}),
+        (EASYROUTER, "dreamina-seedance-2-0", {5: True, 10: True}),
+        (VIDEOS, "seedance-2.0", {3: False, 4: True, 15: True, 16: False, -1: True}),
+        (SEEDANCE2, "seedance-2.0", {3: False, 4: True, 15: True, 16: False, -1: False}),
+        (SEEDANCE2, "seedance-2.0-fast", {3: False, 4: True, 15: True, 16: False}),
+        (SEEDANCE2, "seedance-1.5-pro", {4: False, 5: True, 6: False, 10: True, 15: False}),
+    ],
+    ids=str,
+)
+def test_f1_a_video_is_as_long_as_its_gateway_allows(each: Spoken, model: str, lengths: dict[int, bool]) -> None:
+    """F1 duration."""
+    assert {length: taken(each, {"model": model, "duration": length}) for length in lengths} == lengths

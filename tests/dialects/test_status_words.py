@@ -20,7 +20,7 @@ READ = {
 @pytest.mark.parametrize(("status", "word"), [(status, word) for status in READ for word in READ[status].split()])
 @pytest.mark.parametrize("spelled", [str, str.upper, str.title, " {} ".format])
 def test_f0_a_known_word_is_read_without_case_and_blanks(status: Status, word: str, spelled: type[str]) -> None:
-    """F0: every row of "word seen"."""
+    """F0 SUBMITTED, F0 QUEUED, F0 IN_PROGRESS, F0 SUCCESS, F0 FAILURE, F0 cancelled, F0 expired: the words seen."""
     assert read_status(spelled(word)) == (status, spelled(word))
 
 
@@ -49,7 +49,7 @@ def test_f0_an_unknown_word_right_after_create_stays_unknown() -> None:
     [("easyrouter-unified", "queued"), ("cubicspaces-unified", "queued"), ("videos-videos", "SUBMITTED")],
 )
 def test_f0_a_create_that_is_still_on_its_way_has_a_word_in_the_receipt(surface: str, word: str) -> None:
-    """F0: the row "submitted", create."""
+    """F0 emit submitted, at create."""
     each = next(one for one in SPOKEN if str(one) == surface)
     assert each.surface.write_receipt(view(each, Status.QUEUED, accepted=False))["status"] == word
 
@@ -109,7 +109,7 @@ def test_f0_the_error_code_tells_cancelled_and_expired_apart(name: str, statuses
     ],
 )
 def test_f1_progress_is_read_from_a_number_or_a_percentage(value: object, progress: int | None) -> None:
-    """F1: the row "progress"."""
+    """F1 progress."""
     assert read_progress(value) == progress
 
 

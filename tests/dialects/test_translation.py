@@ -22,6 +22,7 @@ def item(media: Media) -> Json:
 CALLBACK = "https://reelhook.example/callbacks/g/t"
 # row -> (what the caller wants, surface -> what is written besides the model and the prompt)
 ROWS: dict[str, tuple[Json, dict[str, Json]]] = {
+    "prompt": ({}, {name: {} for name in BY_NAME}),
     "duration n": (
         {"duration": 5},
         {
@@ -151,8 +152,9 @@ def with_prompt(each: Spoken, written: Json) -> Json:
     return body | {"prompt": "a cat"}
 
 
-@pytest.mark.parametrize(("row", "surface"), CASES)
+@pytest.mark.parametrize(("row", "surface"), CASES, ids=[f"F7 {row}, {surface}" for row, surface in CASES])
 def test_f7_a_wish_is_written_where_the_gateway_has_it(row: str, surface: str) -> None:
+    """F1 ratio field too."""
     each, (wish, written) = BY_NAME[surface], ROWS[row]
     callback = CALLBACK if row == "callback" else None
     assert each.surface.write_create(wanted(each, wish), callback) == with_prompt(each, written[surface])

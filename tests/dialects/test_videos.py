@@ -36,14 +36,14 @@ class TestVideos(GatewayContract):
 
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_f5_an_answer_is_read_flat_and_wrapped(wrapped: bool) -> None:
-    """F5: "Wrapping ? accept flat and {code,message,data}"."""
+    """F5 GET: "Wrapping ? accept flat and {code,message,data}"."""
     task = {"task_id": "task_1", "status": "IN_PROGRESS", "progress": "50%"}
     snapshot = EACH.surface.read_task({"code": "success", "data": task} if wrapped else task)
     assert (snapshot.gateway_task_id, snapshot.status, snapshot.progress) == ("task_1", Status.RUNNING, 50)
 
 
 def test_f5_the_result_is_a_path_on_the_gateway() -> None:
-    """videos.txt "result_url": "Has the form /v1/videos/{task_id}/content"."""
+    """F5 GET; videos.txt "result_url": "Has the form /v1/videos/{task_id}/content"."""
     assert EACH.surface.write_task(view(EACH, Status.SUCCEEDED))["result_url"] == "/v1/videos/task_abc/content"
 
 
@@ -54,13 +54,13 @@ def test_f5_link_and_reason_are_there_at_the_end_only(status: Status) -> None:
 
 
 def test_f5_progress_is_a_number_at_create_and_a_percentage_at_get() -> None:
-    """F1: the row progress."""
+    """F1 progress."""
     task = view(EACH, Status.RUNNING)
     assert (EACH.surface.write_receipt(task)["progress"], EACH.surface.write_task(task)["progress"]) == (50, "50%")
 
 
 def test_f5_the_receipt_is_not_wrapped() -> None:
-    """videos.txt "Response": "no data wrapper"."""
+    """F5 Create answer; videos.txt "Response": "no data wrapper"."""
     assert EACH.surface.write_receipt(view(EACH, Status.QUEUED)) == {
         "id": "task_abc",
         "task_id": "task_abc",
