@@ -6,13 +6,12 @@ documentation does not mention is called undocumented: then our client does not 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from service.dialects import DIALECTS
 from service.dialects.shape import Dialect, Operation, Surface
 from service.errors import Problem
 from service.model import TERMINAL, Media, Snapshot, Status, VideoRequest, View
-from service.wire import Json, pick
+from service.wire import Json
 
 UNDOCUMENTED = "undocumented"
 NEVER = "–"
@@ -230,10 +229,11 @@ def _callback(dialect: Dialect, surface: Surface) -> str:
 
 def _words() -> Table:
     surfaces = _surfaces()
-    rows = [("receipt", *(_word(surface.write_receipt(_view(dialect, surface))) for dialect, surface in surfaces))]
+    rows = [("receipt", *(_word(each.read_receipt(each.write_receipt(_view(of, each)))) for of, each in surfaces))]
     for status in Status:
-        words = (_word(surface.write_task(_view(dialect, surface, status))) for dialect, surface in surfaces)
-        rows.append((status.value, *words))
+        rows.append(
+            (status, *(_word(each.read_task(each.write_task(_view(of, each, status)))) for of, each in surfaces))
+        )
     return Table(
         "Status words",
         "What callers of each API are told. We read any word of any gateway, in any case; one that nobody knows ends "
@@ -253,9 +253,8 @@ def _view(dialect: Dialect, surface: Surface, status: Status = Status.QUEUED) ->
     )
 
 
-def _word(body: Json) -> str:
-    word: Any = pick(body, ("data", "status")) or body.get("status")
-    return f"`{word}`" if word else "none"
+def _word(snapshot: Snapshot) -> str:
+    return f"`{snapshot.word}`" if snapshot.word else "none"
 
 
 def _refusals() -> Table:

@@ -4,7 +4,8 @@ A new gateway has a file `test_<its name>.py` here with a class that inherits Ga
 documentation says: not what the dialect says, or nothing is tested. Besides, it gives the suites that run over all
 surfaces
 
-    tests/dialects/given.py            the smallest create request of each surface, in MINIMAL
+    tests/dialects/given.py            the smallest create request of each surface, in MINIMAL; what images, videos and
+                                       audios it takes, in MEDIA; what it allows of ratios and the like, in OWN_VALUES
     fixtures/<name>/*.http             the documented messages, to the letter
     tests/dialects/test_golden.py      what our client must read in each documented answer, in ANSWERS
     tests/dialects/test_translation.py where each canonical parameter stands, in ROWS
@@ -23,7 +24,6 @@ from service.dialects.shape import Dialect
 from service.model import Status
 from service.settings import CallbackSettings, Span
 from service.signing import CallbackTokens
-from service.wire import pick
 from tests.calling_back import DONE, SLOW, called
 from tests.dialects.given import MINIMAL, Spoken, view
 from tests.golden import FIXTURES
@@ -96,7 +96,7 @@ class GatewayContract:
         assert folder.exists() == self.shows_messages
 
     def test_the_table_of_translations_knows_each_surface(self) -> None:
-        """Every surface takes a length, and has a place for a callback, documented or not."""
+        """Every surface takes a prompt and a length, and has a place for a callback, documented or not."""
         from tests.dialects.test_translation import ROWS
 
         missing = [
@@ -194,11 +194,11 @@ class GatewayContract:
             assert await it.listed(f"/v1/tasks/{task['id']}/callbacks") == []
 
 
-ROWS_OF_ALL = ("duration n", "callback")
+ROWS_OF_ALL = ("prompt", "duration n", "callback")
 NOTHING = (404, "not found")
 
 
 def words_of(each: Spoken) -> list[str]:
     tasks = [view(each, Status.QUEUED, accepted=False), *(view(each, status) for status in Status)]
     bodies = [each.surface.write_task(task) for task in tasks]
-    return [pick(body, ("data", "status")) or body["status"] for body in bodies]
+    return [each.surface.read_task(body).word for body in bodies]

@@ -63,6 +63,15 @@ def minimal(each: Spoken) -> Json:
     return dict(MINIMAL[str(each)])
 
 
+def said_at(place: str, value: Any) -> Json:
+    """A body that says something at a place such as metadata.seed."""
+    *outer, name = place.split(".")
+    body: Json = {name: value}
+    for holder in reversed(outer):
+        body = {holder: body}
+    return body
+
+
 def view(each: Spoken, status: Status, **more: Any) -> View:
     """A task in a status, with the result or the error that belongs to it."""
     error = Problem("gateway_error", "it went wrong", gateway_code="oops") if status is Status.FAILED else None
@@ -77,6 +86,11 @@ def view(each: Spoken, status: Status, **more: Any) -> View:
     }
     return View(**settings | more)
 
+
+# The surfaces whose create has a content array somewhere.
+WITH_CONTENT = [
+    each for each in SPOKEN if "content" in MINIMAL.get(str(each), {}) or each.surface.callback_path[0] == "metadata"
+]
 
 SCALARS = (
     st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -129,21 +143,32 @@ ARK_MODES: tuple[tuple[Media, ...], ...] = (  # they exclude each other
 )
 
 
-def _media(each: Spoken) -> st.SearchStrategy[tuple[Media, ...]]:
-    image = "asset://image-1" if each.dialect.name == "worldrouter" else "https://example.com/cat.png"
-    video = Media(type="video", url="https://example.com/cat.mp4")
-    audio = Media(type="audio", url="https://example.com/cat.mp3")
-    if "open" in str(each):  # seedance2 has no roles
-        return st.lists(st.sampled_from([Media(type="image", url=image), video, audio]), max_size=5).map(tuple)
-    if each.dialect.name == "ark":
-        return st.sampled_from(ARK_MODES)
-    frames = [Media(type="image", url=image, role=role) for role in ("first_frame", "last_frame")]
+VIDEO = Media(type="video", url="https://example.com/cat.mp4")
+AUDIO = Media(type="audio", url="https://example.com/cat.mp3")
+
+
+def _roles(image: Media, most_bare: int) -> st.SearchStrategy[Any]:
+    """Inputs of a content array: references of any kind, frames, or images without a role."""
+    frames = [replace(image, role=role) for role in ("first_frame", "last_frame")]
     draft = Media(type="draft_task", extra={"draft_task": {"id": "cgt-1"}})
-    reference = st.just(Media(type="image", url=image, role="reference_image"))
-    references = st.lists(reference | st.sampled_from([video, draft]), max_size=3)
-    heard = references.map(lambda media: [*media, audio] if any(item.url for item in media) else media)
-    bare = st.lists(st.just(Media(type="image", url=image)), max_size=1 if "official" in str(each) else 3)
+    reference = st.just(replace(image, role="reference_image"))
+    references = st.lists(reference | st.sampled_from([VIDEO, draft]), max_size=3)
+    heard = references.map(lambda media: [*media, AUDIO] if any(item.url for item in media) else media)
+    bare = st.lists(st.just(image), max_size=most_bare)
     return (references | heard | bare | st.sampled_from([frames[:1], frames])).map(tuple)
+
+
+# surface -> the inputs that a request can have besides its prompt; where nothing is said, none are tried.
+MEDIA: dict[str, st.SearchStrategy[tuple[Media, ...]]] = {
+    "worldrouter-official": _roles(replace(IMAGE, url="asset://image-1"), 1),
+    "easyrouter-unified": _roles(IMAGE, 3),
+    "cubicspaces-official": _roles(IMAGE, 1),
+    "cubicspaces-unified": _roles(IMAGE, 3),
+    "videos-videos": _roles(IMAGE, 3),
+    "seedance2-open": st.lists(st.sampled_from([IMAGE, VIDEO, AUDIO]), max_size=5).map(tuple),  # no roles
+    "ark-official": st.sampled_from(ARK_MODES),
+    "openai-openai": _roles(IMAGE, 3),
+}
 
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {
@@ -174,7 +199,7 @@ def requests(draw: st.DrawFn, each: Spoken) -> VideoRequest:
     return VideoRequest(
         model=draw(st.sampled_from(each.dialect.models)),
         prompt=draw(st.text(min_size=1).filter(str.strip)),
-        media=draw(_media(each)),
+        media=draw(MEDIA.get(str(each), st.just(()))),
         extra=extra,
         **values,
     )

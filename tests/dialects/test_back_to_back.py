@@ -8,7 +8,19 @@ from hypothesis import strategies as st
 
 from service.model import Status
 from service.wire import Json, fill, pick
-from tests.dialects.given import CALLBACK, LETTERS, RESULT, SAID_JSON, SPOKEN, Spoken, minimal, requests, view, wired
+from tests.dialects.given import (
+    CALLBACK,
+    LETTERS,
+    RESULT,
+    SAID_JSON,
+    SPOKEN,
+    WITH_CONTENT,
+    Spoken,
+    minimal,
+    requests,
+    view,
+    wired,
+)
 
 EVERY_SURFACE = pytest.mark.parametrize("each", SPOKEN, ids=str)
 EVERY_STATUS = pytest.mark.parametrize("status", list(Status))
@@ -17,8 +29,7 @@ EVERY_STATUS = pytest.mark.parametrize("status", list(Status))
 def result_of(each: Spoken) -> str:
     """What a caller is told as the result: videos and openai show their own /content only (videos.txt "result_url",
     gateways.md section 3)."""
-    own = each.dialect.name in ("videos", "openai")
-    return f"/v1/videos/{each.surface.id_prefix}abc/content" if own else RESULT
+    return f"/v1/videos/{each.surface.id_prefix}abc/content" if each.dialect.result_needs_key else RESULT
 
 
 @EVERY_SURFACE
@@ -50,7 +61,7 @@ def test_an_unknown_parameter_inside_metadata_survives(each: Spoken, name: str, 
 
 
 @pytest.mark.parametrize("at", ["item", "holder", "text"])
-@pytest.mark.parametrize("each", [each for each in SPOKEN if each.dialect.name != "seedance2"], ids=str)
+@pytest.mark.parametrize("each", WITH_CONTENT, ids=str)
 def test_an_unknown_member_of_a_content_item_survives(each: Spoken, at: str) -> None:
     item: Json = {"type": "video_url", "video_url": {"url": "https://example.com/cat.mp4"}, "role": "reference_video"}
     if at == "text":
@@ -157,11 +168,11 @@ def test_no_receipt_is_taken_for_an_error_answer(each: Spoken, status: Status) -
 @EVERY_SURFACE
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.RUNNING])
 def test_the_client_reads_the_receipt_that_the_server_wrote(each: Spoken, status: Status) -> None:
-    """worldrouter's and ark's have no status, so a running task is queued there until somebody asks."""
+    """Some have no status (worldrouter, ark), so a running task is queued there until somebody asks."""
     task = view(each, status)
     read = each.surface.read_receipt(wired(each.surface.write_receipt(task)))
     assert read.gateway_task_id == task.id
-    assert read.status is (Status.QUEUED if each.dialect.name in ("worldrouter", "ark") else status)
+    assert read.status is (status if read.word else Status.QUEUED)
 
 
 @EVERY_SURFACE

@@ -63,9 +63,12 @@ SECTION = {
     "cubicspaces-official": "F4 official",
     "videos-videos": "F5",
     "seedance2-open": "F6",
-    "ark-official": "ark",
-    "openai-openai": "openai",
 }
+
+
+def section_of(each: Spoken) -> str:
+    return SECTION.get(str(each), each.dialect.name)
+
 
 # (row, surface, what is said besides the smallest request, canonical field, its value)
 TAKEN: list[tuple[str, Spoken, Json, str, Any]] = [
@@ -384,11 +387,11 @@ TAKEN: list[tuple[str, Spoken, Json, str, Any]] = [
 
 # (row, surface, what is said besides the smallest request, the field that is named, words of the message)
 REFUSED: list[tuple[str, Spoken, Json, str, str]] = [
-    *((f"{SECTION[str(each)]} model", each, {"model": None}, "model", "model is required") for each in SPOKEN),
-    *((f"{SECTION[str(each)]} model", each, {"model": " "}, "model", "model is required") for each in SPOKEN),
-    *((f"{SECTION[str(each)]} model", each, {"model": 5}, "model", "must be a string") for each in SPOKEN),
+    *((f"{section_of(each)} model", each, {"model": None}, "model", "model is required") for each in SPOKEN),
+    *((f"{section_of(each)} model", each, {"model": " "}, "model", "model is required") for each in SPOKEN),
+    *((f"{section_of(each)} model", each, {"model": 5}, "model", "must be a string") for each in SPOKEN),
     *(
-        (f"{SECTION[str(each)]} prompt", each, {"prompt": " "}, "prompt", "prompt is required")
+        (f"{section_of(each)} prompt", each, {"prompt": " "}, "prompt", "prompt is required")
         for each in (EASYROUTER, UNIFIED, VIDEOS, SEEDANCE2)
     ),
     ("F2 content", WORLDROUTER, {"content": []}, "content", "content is required"),
@@ -419,11 +422,11 @@ REFUSED: list[tuple[str, Spoken, Json, str, str]] = [
         'write "image 1" instead',
     ),
     *(
-        (f"{SECTION[str(each)]} metadata", each, {"metadata": []}, "metadata", "must be an object")
+        (f"{section_of(each)} metadata", each, {"metadata": []}, "metadata", "must be an object")
         for each in (EASYROUTER, UNIFIED, VIDEOS, SEEDANCE2)
     ),
     *(
-        (f"{SECTION[str(each)]} seconds", each, {"seconds": value}, "seconds", "must be a string of digits")
+        (f"{section_of(each)} seconds", each, {"seconds": value}, "seconds", "must be a string of digits")
         for each in (EASYROUTER, UNIFIED, VIDEOS)
         for value in (5, "5s", "", "-1", "\u0665", "123456")
     ),

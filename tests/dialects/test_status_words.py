@@ -2,7 +2,6 @@
 
 import pytest
 
-from service.dialects import DIALECTS
 from service.dialects.answers import read_first_status, read_progress, read_status
 from service.model import Status
 from tests.dialects.given import SPOKEN, view
@@ -118,7 +117,3 @@ def test_f0_progress_is_guessed_from_the_status_when_there_is_none(status: Statu
     """F0: "Progress when the gateway gives none"."""
     each = next(one for one in SPOKEN if one.dialect.name == "easyrouter")
     assert each.surface.write_task(view(each, status))["data"]["progress"] == f"{progress}%"
-
-
-def test_the_registry_names_each_dialect_by_its_name() -> None:
-    assert list(DIALECTS) == ["worldrouter", "easyrouter", "cubicspaces", "videos", "seedance2", "ark", "openai"]

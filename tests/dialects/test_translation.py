@@ -15,14 +15,29 @@ REFERENCE = Media(type="image", url="asset://image-1", role="reference_image")
 PLAIN = Media(type="image", url="https://example.com/1.png")
 
 
+TEXT: Json = {"type": "text", "text": "a cat"}
+
+
 def item(media: Media) -> Json:
     return {"type": "image_url", "image_url": {"url": media.url}, "role": media.role}
 
 
+# surface -> how a prompt is written there
+PROMPTS: dict[str, Json] = {
+    "worldrouter-official": {"content": [TEXT]},
+    "easyrouter-unified": {"prompt": "a cat"},
+    "cubicspaces-official": {"content": [TEXT]},
+    "cubicspaces-unified": {"prompt": "a cat"},
+    "videos-videos": {"prompt": "a cat"},
+    "seedance2-open": {"prompt": "a cat"},
+    "ark-official": {"content": [TEXT]},
+    "openai-openai": {"prompt": "a cat"},
+}
 CALLBACK = "https://reelhook.example/callbacks/g/t"
-# row -> (what the caller wants, surface -> what is written besides the model and the prompt)
+# row -> (what the caller wants, surface -> what is written besides the model and the prompt). A surface that is not
+# there refuses the wish.
 ROWS: dict[str, tuple[Json, dict[str, Json]]] = {
-    "prompt": ({}, {name: {} for name in BY_NAME}),
+    "prompt": ({}, {name: {} for name in PROMPTS}),
     "duration n": (
         {"duration": 5},
         {
@@ -146,10 +161,9 @@ def wanted(each: Spoken, wish: Json) -> VideoRequest:
 
 def with_prompt(each: Spoken, written: Json) -> Json:
     """The model and the prompt where the surface has them."""
-    body: Json = {"model": each.dialect.models[0]} | written
-    if each.surface.callback_path == ("callback_url",):
-        return body | {"content": [{"type": "text", "text": "a cat"}, *written.get("content", [])]}
-    return body | {"prompt": "a cat"}
+    prompt = PROMPTS[str(each)]
+    body: Json = {"model": each.dialect.models[0]} | prompt | written
+    return body | {"content": prompt["content"] + written.get("content", [])} if "content" in prompt else body
 
 
 @pytest.mark.parametrize(("row", "surface"), CASES, ids=[f"F7 {row}, {surface}" for row, surface in CASES])
