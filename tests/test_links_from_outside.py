@@ -27,9 +27,9 @@ from service.links import LATEST, link_expiry
 from service.model import Snapshot, Status, iso
 from service.settings import ArchiveSettings
 from service.wire import HttpRequest, with_texts
+from tests.calling_back import SLOW, TRUSTING, called
 from tests.hub import ENDED, GATEWAY, SETTINGS, hub, smallest
 from tests.servers import serve
-from tests.test_callbacks import SLOW, TRUSTING, called
 from tests.test_unknown_answers import chatty
 
 BAD = (
