@@ -38,6 +38,12 @@ def test_a_key_is_made_and_shown_once(tmp_path):
     assert made["id"] in listed
 
 
+def test_what_can_be_done_with_gateways_is_printed_for_scripts(tmp_path):
+    tables = {table["title"]: table["rows"] for table in loads(reelhook(tmp_path, "gateways", "--json").stdout)}
+    cancel = next(row for row in tables["What there is"] if row["what"] == "cancel")
+    assert (cancel["seedance2"], cancel["videos"]) == ("yes", "undocumented")
+
+
 def test_a_key_is_stored_as_a_hash(tmp_path):
     made = loads(reelhook(tmp_path, "keys", "create", "--owner", "anna", "--json").stdout)
     stored = b"".join(path.read_bytes() for path in tmp_path.glob("cli.db*"))
