@@ -12,7 +12,7 @@ from service.events import Publisher
 from service.limits import Limits, month_of
 from service.links import Links
 from service.model import Snapshot, Status, Task
-from service.settings import OwnerSettings, Settings
+from service.settings import GatewaySettings, OwnerSettings, PriceSettings, Settings
 from service.settling import End, settle
 from service.signing import ContentTokens
 from service.store.reads import Reads
@@ -132,7 +132,8 @@ async def test_a_month_is_that_of_the_calendar() -> None:
 
 
 def limits(**more: Any) -> Limits:
-    return Limits(Settings(owners={"ann": OwnerSettings(**more)}))
+    priced = GatewaySettings(price=PriceSettings(unit="tasks", amount="1", currency="USD"))
+    return Limits(Settings(owners={"ann": OwnerSettings(**more)}, gateways={"north": priced}))
 
 
 async def stored(database: Database, limits: Limits, **more: Any) -> Problem | Replay | None:
