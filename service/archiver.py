@@ -1,33 +1,35 @@
 """Archiving: a result is kept before its task ends, so that the link in the event does not die with the gateway's.
 
-A success that a gateway announces makes its task wait here (`errand = archive`). Whoever claims it downloads the result
-into the archive and then settles the task. Where that does not succeed within the patience of the settings, the task
-ends all the same, with the gateway's link: a late event is worse than a link that says when it dies.
+A success that a gateway announces makes its task wait here (`errand = archive`). Whoever claims it downloads what it
+has into the archive, each result on its own, and then settles the task with those that are kept. Where that does not
+succeed within the patience of the settings, the task ends all the same, with the gateway's links: a late event is worse
+than a link that says when it dies. Where the settings name no archive (any more), whatever waits for one ends at once.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from service.archive import Archive
 from service.archive.pieces import TooLarge
+from service.byte_ranges import Part
 from service.claiming import IDLE_MS, claim_for_ever
-from service.clock import MINUTE, SECOND
+from service.clock import DAY, HOUR, MINUTE, SECOND
 from service.content import Content
-from service.egress import Lost
-from service.errors import Problem
 from service.events import Publisher
 from service.hub import Hub
 from service.links import VARIANTS
 from service.model import Status, Task, new_id
+from service.running import Running, leased
 from service.schedule import back_off
 from service.settling import End, Settled, settle
+from service.store import archived
+from service.store.archived import Archived
 from service.store.reads import Reads
-from service.store.statements import Transaction, run
-from service.store.tasks import claim_tasks, give_back, renew_lease, step
+from service.store.statements import Row, Transaction
+from service.store.tasks import claim_tasks, find_task, give_back, renew_lease
 from service.wire import Json
 
 log = logging.getLogger("reelhook.archive")
@@ -36,26 +38,20 @@ LEASE_MS = 60 * SECOND
 LONGEST_PAUSE_MS = 5 * MINUTE
 DRAIN_MS = 20 * SECOND
 PRUNE_AT_ONCE = 100
-ENDINGS = {"video": ("mp4", "video/mp4"), "last_frame": ("png", "image/png")}
+UNDELETED_PAUSE_MS = HOUR  # until a file that could not be deleted is tried again
+ABANDONED_AFTER_MS = 7 * DAY  # what is stored for a task that ended some other way, and that nobody has given up
+ENDINGS = {"video": "mp4", "last_frame": "png"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """A result in the archive. expires_at: unix ms."""
-
-    variant: str
-    key: str
-    size: int
-    media_type: str
-    stored_at: int
-    expires_at: int
+class Unkept(Exception):
+    """Not just now: others take the room, or somebody else has the task."""
 
 
 class Archiver:
-    """This process's archiving."""
+    """This process's archiving. archive None: nothing is kept, and nothing waits."""
 
     def __init__(
-        self, *, hub: Hub, reads: Reads, archive: Archive, content: Content, chance: Callable[[], float]
+        self, *, hub: Hub, reads: Reads, archive: Archive | None, content: Content, chance: Callable[[], float]
     ) -> None:
         self._hub = hub
         self._reads = reads
@@ -64,33 +60,39 @@ class Archiver:
         self._settings = hub.settings.archive
         self._clock = hub.clock
         self._chance = chance
-        self._running: set[asyncio.Task[None]] = set()
-        self._woken = asyncio.Event()
 
     async def run(self) -> None:
         """Archive until cancelled; downloads under way are let finish for a while."""
+        woken = asyncio.Event()
+        running = Running(self.archive, woken, self._try_again)
+
+        async def until_due() -> int:
+            if len(running) >= self._settings.concurrency:
+                return IDLE_MS
+            due_at = await self._reads.next_at("next_to_archive")
+            return IDLE_MS if due_at is None else due_at - self._clock()
+
+        async def claim() -> list[Sequence[Task]]:
+            return [(task,) for task in await self._claim(self._settings.concurrency - len(running))]
+
+        async def give_back_all(claimed: list[Sequence[Task]]) -> None:
+            tasks = [task for tasks in claimed for task in tasks]
+            await self._hub.database.write(give_back, tasks, self._clock(), 0)
+
         try:
             await claim_for_ever(
                 "archive",
-                until_due=self._until_due,
-                claim=self._claim,
-                start=self._start,
-                give_back=self._give_back,
-                woken=self._woken,
+                until_due=until_due,
+                claim=claim,
+                start=running.start,
+                give_back=give_back_all,
+                woken=woken,
             )
         finally:
-            if self._running:
-                await asyncio.wait(self._running, timeout=DRAIN_MS / 1000)
+            await running.drain(DRAIN_MS)
 
-    async def _until_due(self) -> int:
-        if len(self._running) >= self._settings.concurrency:
-            return IDLE_MS
-        due_at = await self._reads.next_at("next_to_archive")
-        return IDLE_MS if due_at is None else due_at - self._clock()
-
-    async def _claim(self) -> list[Task]:
+    async def _claim(self, free: int) -> list[Task]:
         now = self._clock()
-        free = self._settings.concurrency - len(self._running)
         return await self._hub.database.write(
             claim_tasks,
             "claim_tasks_to_archive",
@@ -100,124 +102,133 @@ class Archiver:
             limit=free,
         )
 
-    def _start(self, tasks: list[Task]) -> None:
-        for task in tasks:
-            started = asyncio.create_task(self._guarded(task), name=f"archive {task.id}")
-            self._running.add(started)
-            started.add_done_callback(self._ended)
-
-    async def _give_back(self, tasks: list[Task]) -> None:
-        await self._hub.database.write(give_back, tasks, self._clock(), 0)
-
-    def _ended(self, done: "asyncio.Task[None]") -> None:
-        self._running.discard(done)
-        self._woken.set()
-
-    async def _guarded(self, task: Task) -> None:
-        try:
-            await self.archive(task)
-        except Exception:  # its lease ends, and it is tried again
-            log.exception("archive.failed task=%s", task.id)
-
-    async def archive(self, task: Task) -> None:
+    async def archive(self, tasks: Sequence[Task]) -> None:
         """Keep the results of a claimed task and settle it; or put it off; or, out of patience, settle it as it is."""
-        try:
-            async with self._leased(task):
-                kept = [await self._keep(task, variant) for variant in VARIANTS if task.result.get(f"{variant}_url")]
-        except TooLarge as error:
-            log.warning("archive.too_large task=%s reason=%s", task.id, error)
-            return await self._settle(task, [])
-        except (Problem, Lost, OSError) as error:
-            return await self._put_off(task, error)
-        log.info("archive.kept task=%s bytes=%d", task.id, sum(each.size for each in kept))
-        return await self._settle(task, kept)
+        (task,) = tasks
+        if self._archive is None:
+            return await self._settle(task)
 
-    async def _keep(self, task: Task, variant: str) -> Kept:
+        async def renew() -> None:
+            await self._hub.database.write(renew_lease, task.id, task.lease, self._clock() + LEASE_MS)
+
+        errors = await leased(self._keep_all(task, self._archive), renew, LEASE_MS)
+        if not errors or any(isinstance(error, TooLarge) for error in errors):  # which it will be next time too
+            return await self._settle(task)
+        return await self._try_again(task)
+
+    async def _keep_all(self, task: Task, archive: Archive) -> list[Exception]:
+        """Why what is not kept is not. One that cannot be had loses nothing of the other."""
+        kept = {row.variant for row in await self._hub.database.write(archived.of_task, task.id) if row.state == "kept"}
+        errors: list[Exception] = []
+        for variant in VARIANTS:
+            if task.result.get(f"{variant}_url") and variant not in kept:
+                try:
+                    await self._keep(task, variant, archive)
+                except Exception as error:  # whatever it is: the task waits for it no longer than its patience lasts
+                    log.warning("archive.not_kept task=%s variant=%s reason=%r", task.id, variant, error)
+                    errors.append(error)
+        return errors
+
+    async def _keep(self, task: Task, variant: str, archive: Archive) -> None:
         ended = replace(task, status=Status.SUCCEEDED)  # as it will be
-        room = self._settings.max_bytes - await self._reads.archived_size()
-        now = self._clock()
-        ending, _ = ENDINGS[variant]
-        key = f"{datetime.fromtimestamp(now / 1000, UTC):%Y-%m}/{task.id}.{ending}"
+        key = key_of(task, variant)
         async with self._content.open(ended, variant, None) as part:
-            most = min(self._settings.max_file, room)
-            if part.total is not None and part.total > most:
-                raise TooLarge(most)
-            size = await self._archive.put(key, part.media_type, part.chunks, most)
-        return Kept(
+            reserved = await self._reserve(task, variant, key, part)
+            size = await archive.put(key, part.media_type, part.chunks, reserved)
+        now = self._clock()
+        if await self._hub.database.write(
+            archived.keep, task, variant, size, now=now, expires_at=now + self._settings.keep
+        ):
+            log.info("archive.kept task=%s variant=%s bytes=%d", task.id, variant, size)
+            return
+        if variant not in {row.variant for row in await self._hub.database.write(archived.of_task, task.id)}:
+            await archive.delete(key)  # the task was over, and this has been deleted before
+        raise Unkept("the task is somebody else's by now")
+
+    async def _reserve(self, task: Task, variant: str, key: str, part: Part) -> int:
+        """How many bytes the file may have: as many as it says; as many as any may where it does not say."""
+        most, now = self._settings.max_bytes, self._clock()
+        size = min(self._settings.max_file, most) if part.total is None else part.total
+        if size > self._settings.max_file:
+            raise TooLarge(self._settings.max_file)
+        wanted = Archived(
             variant=variant,
             key=key,
             size=size,
             media_type=part.media_type,
-            stored_at=now,
-            expires_at=now + self._settings.keep,
+            state="storing",
+            expires_at=now + self._settings.patience + ABANDONED_AFTER_MS,
         )
+        match await self._hub.database.write(archived.reserve, task, wanted, most, now):
+            case "full":
+                raise TooLarge(most)
+            case "crowded":
+                raise Unkept("there is no room until others are through")
+            case "lost":
+                raise Unkept("the task is somebody else's by now")
+        return size
 
-    @asynccontextmanager
-    async def _leased(self, task: Task) -> AsyncIterator[None]:
-        """Nobody else begins it while a large result is on its way."""
-        renewing = asyncio.create_task(self._renew(task), name=f"renew the lease of {task.id}")
-        try:
-            yield
-        finally:
-            renewing.cancel()
-
-    async def _renew(self, task: Task) -> None:
-        while True:
-            await asyncio.sleep(LEASE_MS / 3000)
-            try:
-                await self._hub.database.write(renew_lease, task.id, task.lease, self._clock() + LEASE_MS)
-            except Exception:  # at worst another process does the same work
-                log.exception("archive.lease_unrenewed task=%s", task.id)
-
-    async def _put_off(self, task: Task, error: Exception) -> None:
+    async def _try_again(self, task: Task) -> None:
+        """Later; or never, when the patience is over, whatever it was that failed."""
         now = self._clock()
-        if now >= task.result["announced_at"] + self._settings.patience:
-            log.warning("archive.given_up task=%s reason=%s", task.id, error)
-            return await self._settle(task, [])
-        log.warning("archive.put_off task=%s misses=%d reason=%s", task.id, task.misses + 1, error)
+        if now >= task.result.get("announced_at", 0) + self._settings.patience:
+            log.warning("archive.given_up task=%s misses=%d", task.id, task.misses)
+            return await self._settle(task)
+        log.warning("archive.put_off task=%s misses=%d", task.id, task.misses + 1)
         next_at = now + back_off(task.misses + 1, self._chance(), longest=LONGEST_PAUSE_MS)
-        await self._hub.database.write(step, "postpone_archive", id=task.id, lease=task.lease, next_at=next_at)
+        await self._hub.database.write(archived.postpone, task, next_at)
         return None
 
-    async def _settle(self, task: Task, kept: list[Kept]) -> None:
-        settling = self._hub.commit(settle_archived, task, kept, self._hub.publisher, self._clock())
+    async def _settle(self, task: Task) -> None:
+        archiving = self._archive is not None
+        settling = self._hub.commit(settle_archived, task, self._hub.publisher, self._clock(), archiving=archiving)
         settled = await asyncio.shield(asyncio.ensure_future(settling))
         if settled is not None:
             log.info("task.settled task=%s status=%s by=%s", task.id, settled.task.status, settled.task.settled_by)
+        await self._delete(await self._reads.expired_archived(self._clock(), PRUNE_AT_ONCE, task_id=task.id))
 
     async def prune(self) -> None:
-        """Delete what has been kept for long enough: the file first, so that none is left that nobody knows of."""
-        while expired := await self._reads.expired_archived(self._clock(), PRUNE_AT_ONCE):
-            for row in expired:
-                await self._archive.delete(row["key"])
-            await self._hub.database.write(
-                _forget, [{"task_id": row["task_id"], "variant": row["variant"]} for row in expired]
-            )
-            log.info("archive.pruned files=%d", len(expired))
+        """Delete what has been kept for long enough, and what has been given up: the file first, so that none is left
+        that nobody knows of. One that cannot be deleted is left for the next time, and keeps no other."""
+        while self._archive and (expired := await self._reads.expired_archived(self._clock(), PRUNE_AT_ONCE)):
+            await self._delete(expired)
+
+    async def _delete(self, rows: Sequence[Row]) -> None:
+        if self._archive is None or not rows:
+            return
+        failed = [row for row in rows if not await self._deleted(row, self._archive)]
+        deleted = [row for row in rows if row not in failed]
+        await self._hub.database.write(archived.forget, deleted, failed, self._clock() + UNDELETED_PAUSE_MS)
+        log.info("archive.pruned files=%d failed=%d", len(deleted), len(failed))
+
+    async def _deleted(self, row: Row, archive: Archive) -> bool:
+        try:
+            await archive.delete(row["key"])
+        except Exception as error:  # whatever it is, the others are deleted
+            log.error("archive.undeleted task=%s key=%s reason=%r", row["task_id"], row["key"], error)  # noqa: TRY400
+            return False
+        return True
 
 
-def settle_archived(task: Task, kept: list[Kept], publisher: Publisher, now: int) -> Transaction[Settled | None]:
-    """End a task whose result was waited for, with what is kept of it."""
-    end = End(status=Status.SUCCEEDED, by=task.result["ends_by"], archive={each.variant: _shown(each) for each in kept})
-    settled = yield from settle(task.id, end, publisher, now)
-    if settled is not None:
-        for each in kept:
-            yield run(
-                "insert_archived",
-                task_id=task.id,
-                variant=each.variant,
-                key=each.key,
-                size=each.size,
-                stored_at=each.stored_at,
-                expires_at=each.expires_at,
-            )
-    return settled
+def key_of(task: Task, variant: str) -> str:
+    """Under which name a result is kept: the same however often it is tried."""
+    return f"{datetime.fromtimestamp(task.created_at / 1000, UTC):%Y-%m}/{task.id}.{ENDINGS[variant]}"
 
 
-def _shown(kept: Kept) -> Json:
+def settle_archived(task: Task, publisher: Publisher, now: int, *, archiving: bool) -> Transaction[Settled | None]:
+    """End a task whose result was waited for, with what is kept of it; None when that is for somebody else, or done.
+    What is stored and not told of is given up."""
+    current = yield from find_task(task.id)
+    if current is None or (not current.status.terminal and current.lease != task.lease):
+        return None
+    rows = yield from archived.of_task(task.id)
+    kept = {row.variant: _shown(row) for row in rows if archiving and row.state == "kept"}
+    end = End(status=Status.SUCCEEDED, by=current.result.get("ends_by", "sweep"), archive=kept)
+    told = current.result.get("archive", {}) if current.status.terminal else kept
+    if lost := [row.variant for row in rows if row.variant not in told]:
+        yield from archived.give_up(task.id, lost, now)
+    return (yield from settle(task.id, end, publisher, now))
+
+
+def _shown(kept: Archived) -> Json:
     return {"key": kept.key, "size": kept.size, "media_type": kept.media_type, "expires_at": kept.expires_at}
-
-
-def _forget(rows: list[Json]) -> Transaction[None]:
-    for row in rows:
-        yield run("delete_archived", **row)

@@ -11,13 +11,14 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from service.archive import Archive
 from service.byte_ranges import ByteRange, OutOfRange, Part, part_of, read_content_range, read_unsatisfied
-from service.clock import SECOND, Clock
+from service.clock import Clock
 from service.egress import Download, Egress, Lost, NotSent
 from service.errors import Problem
 from service.gateways import Gateway
 from service.links import VARIANTS, archived, result_url
 from service.model import Status, Task
 from service.places import Places
+from service.readers import Readers
 from service.settings import Settings
 from service.store.statements import Database
 from service.wire import HttpRequest
@@ -28,7 +29,6 @@ MEDIA_TYPES = {"video": ("video/mp4", "video/"), "last_frame": ("image/png", "im
 GONE = (401, 403, 404, 410)
 RESUMES = 5
 SIZES_KEPT = 10_000
-BUSY_MS = 2 * SECOND
 
 
 class Content:
@@ -49,24 +49,26 @@ class Content:
         self._archive = archive
         self._settings = settings
         self._clock = clock
-        self._open = 0
+        self._readers = Readers(settings.content)
         self._sizes: OrderedDict[tuple[str, str], int] = OrderedDict()  # of the results that were opened last
+
+    @asynccontextmanager
+    async def read(self, task: Task, variant: str, asked: ByteRange | None) -> AsyncIterator[Part]:
+        """`open`, for a reader: a Problem too where too many read already."""
+        check_result(task, variant)
+        with self._readers.reading(task):
+            async with self.open(task, variant, asked) as part:
+                yield part
 
     @asynccontextmanager
     async def open(self, task: Task, variant: str, asked: ByteRange | None) -> AsyncIterator[Part]:
         """A result, for as long as the block lasts. Raises Problem where it cannot be had, and OutOfRange."""
         check_result(task, variant)
-        if self._open >= self._settings.content.concurrency:
-            raise Problem("rate_limited", "too many results are being passed on just now", retry_after_ms=BUSY_MS)
-        self._open += 1
-        try:
-            async with AsyncExitStack() as stack:
-                part = await self._from_archive(stack, task, variant, asked)
-                part = part or await _Reading(self, stack, task, variant).begin(asked)
-                self._note_size(task, variant, part.total)
-                yield part
-        finally:
-            self._open -= 1
+        async with AsyncExitStack() as stack:
+            part = await self._from_archive(stack, task, variant, asked)
+            part = part or await _Reading(self, stack, task, variant).begin(asked)
+            self._note_size(task, variant, part.total)
+            yield part
 
     def size(self, task: Task, variant: str) -> int | None:
         """How many bytes a result has; None where nobody knows without opening it."""
@@ -83,15 +85,23 @@ class Content:
     async def _from_archive(
         self, stack: AsyncExitStack, task: Task, variant: str, asked: ByteRange | None
     ) -> Part | None:
-        """None where it is not kept; then its gateway may still have it."""
+        """None where it is not kept, or not as it was; then its gateway may still have it."""
         kept = archived(task, variant)
         if kept is None or self._archive is None or self._clock() >= kept["expires_at"]:
             return None
         try:
-            return await stack.enter_async_context(self._archive.read(kept["key"], kept["media_type"], asked))
+            part = await stack.enter_async_context(self._archive.read(kept["key"], kept["media_type"], asked))
+            if part.total == kept["size"]:
+                return part
+            why = f"the file has {part.total} bytes and not {kept['size']}"
+        except OutOfRange as error:
+            if error.total in (None, kept["size"]):
+                raise
+            why = f"the file has {error.total} bytes and not {kept['size']}"
         except (OSError, NotSent, Lost) as error:
-            log.error("content.archive_failed task=%s reason=%r", task.id, error)  # noqa: TRY400
-            return None
+            why = repr(error)
+        log.error("content.archive_failed task=%s reason=%s", task.id, why)
+        return None
 
     def fetch(self, request: HttpRequest) -> AbstractAsyncContextManager[Download]:
         """Begin to download."""

@@ -108,7 +108,9 @@ class ContentSettings:
     idle: Span = setting(
         Span(30 * SECOND), "The longest pause between two pieces of a result, on either side, before it is broken off."
     )
-    concurrency: int = setting(64, "Results passed on at once, in this process.", low=1)
+    concurrency: int = setting(256, "Results passed on at once, in this process; more are answered 429.", low=1)
+    per_owner: int = setting(128, "Results of one owner passed on at once, by whomever they are read.", low=1)
+    per_task: int = setting(64, "Results of one task passed on at once: readers of one public link.", low=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +132,11 @@ class ArchiveSettings:
     directory: str | None = setting(None, "A directory for the files.")
     bucket: BucketSettings | None = setting(None, "")
     keep: Span = setting(Span(30 * DAY), "How long a result is kept.", low=SECOND)
-    max_bytes: int = setting(100 * 2**30, "How much is kept in all; what comes on top stays at its gateway.", low=0)
+    max_bytes: int = setting(
+        100 * 2**30,
+        "How much is kept in all, what is being stored counted; what comes on top stays at its gateway.",
+        low=0,
+    )
     max_file: int = setting(2 * 2**30, "The largest result that is kept, in bytes.", low=1)
     patience: Span = setting(
         Span(30 * MINUTE), "How long archiving is tried before the event goes out with the gateway's link.", low=0

@@ -15,6 +15,7 @@ from service.gateways import Gateway
 from service.hub import Hub
 from service.looking import Looks
 from service.model import Task, new_id
+from service.running import Running
 from service.store.reads import Reads
 from service.store.tasks import claim_tasks, give_back
 from service.tasks import Tasks
@@ -76,7 +77,7 @@ class Sweeper:
         what: str,
         until_due: Callable[[], Awaitable[int]],
         claim: Callable[[], Awaitable[list[Sequence[Task]]]],
-        running: "Running",
+        running: Running,
         woken: asyncio.Event,
         *,
         unsent: bool,
@@ -164,47 +165,3 @@ class Sweeper:
     async def _end_orphans(self, gateway: str) -> None:
         for task in await self._claim(gateway, "claim_tasks_past_deadline", LEASE_MARGIN_MS, ORPHANS_AT_ONCE):
             await self._looks.expire(task)
-
-
-class Running:
-    """What has been claimed and is being done: each piece of work in a task of its own, up to its end."""
-
-    def __init__(
-        self,
-        work: Callable[[Sequence[Task]], Awaitable[None]],
-        woken: asyncio.Event,
-        give_up: Callable[[Task], Awaitable[None]],
-    ) -> None:
-        self._work = work
-        self._woken = woken
-        self._give_up = give_up
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def __len__(self) -> int:
-        return len(self._tasks)
-
-    def start(self, claimed: list[Sequence[Task]]) -> None:
-        for tasks in claimed:
-            started = asyncio.create_task(self._guarded(tasks), name=f"{self._work.__name__} {tasks[0].id}")
-            self._tasks.add(started)
-            started.add_done_callback(self._ended)
-
-    async def drain(self, timeout_ms: int) -> None:
-        """Wait for what is under way."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=timeout_ms / 1000)
-
-    def _ended(self, done: "asyncio.Task[None]") -> None:
-        self._tasks.discard(done)
-        self._woken.set()
-
-    async def _guarded(self, tasks: Sequence[Task]) -> None:
-        try:
-            await self._work(tasks)
-        except Exception:  # their lease ends, and they are looked at again, though not for ever
-            log.exception("sweep.task_failed task=%s gateway=%s", tasks[0].id, tasks[0].gateway)
-            for task in tasks:
-                try:
-                    await self._give_up(task)
-                except Exception:
-                    log.exception("sweep.not_given_up task=%s", task.id)

@@ -28,6 +28,7 @@ from service.orders import Order, check_order, fingerprint, one_shot
 from service.outcomes import Accepted, Busy, CreateOutcome, Refused, Unknown, Unsent
 from service.pace import Pace
 from service.preparing import Preparing
+from service.running import leased
 from service.schedule import first_look
 from service.settling import Settled
 from service.signing import CallbackTokens
@@ -170,18 +171,11 @@ class Tasks:
         """Wait for a create, which with inline media can take minutes, or for what comes before it; and keep others
         from doubting or repeating it."""
         lease_ms = self._settings.submit.lease
-        working = asyncio.create_task(work)
-        try:
-            while True:
-                done, _ = await asyncio.wait({working}, timeout=lease_ms / 3000)
-                if done:
-                    return working.result()
-                try:
-                    await self._hub.database.write(renew_create, task.id, task.lease, self._clock() + lease_ms)
-                except Exception:  # at worst it is doubted too early; to break off the create would be worse
-                    log.exception("task.lease_unrenewed task=%s", task.id)
-        finally:
-            working.cancel()
+
+        async def renew() -> None:
+            await self._hub.database.write(renew_create, task.id, task.lease, self._clock() + lease_ms)
+
+        return await leased(work, renew, lease_ms)
 
     def start(self, task: Task) -> asyncio.Task[Task]:
         """Send the create of a task in a task of its own, which `drain` waits for."""

@@ -66,7 +66,7 @@ class Services:
     sweeper: Sweeper
     deliveries: Deliveries
     content: Content
-    archiver: Archiver | None
+    archiver: Archiver
     secret_key: str
 
 
@@ -123,9 +123,6 @@ async def open_services(
         content = Content(
             database=database, gateways=gateways, egress=egress, archive=archive, settings=settings, clock=clock
         )
-        archiver = None
-        if archive is not None:
-            archiver = Archiver(hub=hub, reads=reads, archive=archive, content=content, chance=chance)
         yield Services(
             settings=settings,
             clock=clock,
@@ -146,7 +143,7 @@ async def open_services(
             sweeper=Sweeper(hub=hub, reads=reads, gateways=gateways, tasks=tasks, looks=looks),
             deliveries=deliveries,
             content=content,
-            archiver=archiver,
+            archiver=Archiver(hub=hub, reads=reads, archive=archive, content=content, chance=chance),
             secret_key=secret_key,
         )
 

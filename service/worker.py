@@ -1,4 +1,4 @@
-"""The loops: sweep, deliver, prune; drained when they are told to stop."""
+"""The loops: sweep, deliver, archive, prune; drained when they are told to stop."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ async def working(services: Services) -> AsyncIterator[None]:
             ("sweep", services.sweeper.run()),
             ("deliver", services.deliveries.run()),
             ("prune", _prune_for_ever(services)),
-            *([("archive", services.archiver.run())] if services.archiver else []),
+            ("archive", services.archiver.run()),
         )
     ]
     for loop in loops:
@@ -49,8 +49,7 @@ async def _prune_for_ever(services: Services) -> None:
     while True:
         try:
             await services.database.write(_prune, services.clock() - IDEMPOTENCY_KEYS_KEPT_MS)
-            if services.archiver:
-                await services.archiver.prune()
+            await services.archiver.prune()
         except Exception:  # housekeeping: an hour later will do
             log.exception("worker.prune_failed")
         await asyncio.sleep(PRUNE_EVERY_MS / 1000)

@@ -1,21 +1,32 @@
 """Results that are kept: in a directory and in a bucket, before the event goes out, and for as long as was said."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
 
+from service.archive.directory import Directory
+from service.archive.pieces import PIECE
+from service.archiver import key_of
 from service.dialects import DIALECTS
 from service.model import Snapshot, Status
 from service.settings import ArchiveSettings, Span
 from service.settling import End
+from service.store.archived import give_up
 from service.store.tasks import claim_tasks
 from service.worker import working
 from tests.bucket import Bucket
 from tests.hub import GATEWAY, SETTINGS, hub
-from tests.servers import Sink
+from tests.servers import Sink, serve
+from tests.store.given import a_task
 
+LINKS = "worldrouter"  # a gateway that has results nowhere but at its links
 EVERY_GATEWAY = pytest.mark.parametrize("dialect", list(DIALECTS))
 
 
@@ -96,7 +107,7 @@ async def test_the_event_says_where_the_result_is_and_until_when(tmp_path):
         task = await finished(it)
         (event,) = await it.listed(f"/v1/events?task={task['id']}&type=task.succeeded")
         video = event["data"]["task"]["video"]
-        (row,) = await it.services.database.read("expired_archived", now=2**50, limit=9)
+        (row,) = await it.services.reads.expired_archived(2**50, 9)
         assert (video["stored"], row["task_id"]) == ("archive", task["id"])
         assert video["url_expires_at"] > event["timestamp"]
         assert video["size_bytes"] == len(it.sandbox.video(task["gateway_task_id"]))
@@ -189,3 +200,210 @@ async def test_failures_are_not_archived(tmp_path):
     async with archiving(tmp_path) as (it, _):
         assert (await finished(it, "[fail]"))["status"] == "failed"
         assert not files(tmp_path)
+
+
+# --- what goes wrong on the way
+
+
+class Results:
+    """A server of results that counts who asks. A path that is not there yet is a 404."""
+
+    def __init__(self, **found: bytes) -> None:
+        self.found = found
+        self.asked: list[str] = []
+        self.length = True
+        self.begun, self.let = asyncio.Event(), asyncio.Event()
+        self.let.set()
+
+    def open(self):
+        return serve(Starlette(routes=[Route("/{name}.{ending}", self._answer)]))
+
+    async def _answer(self, request: Request) -> Response:
+        name, ending = request.path_params["name"], request.path_params["ending"]
+        self.asked.append(name)
+        if name not in self.found:
+            return Response(status_code=404)
+        body, media_type = self.found[name], {"mp4": "video/mp4", "png": "image/png"}[ending]
+        headers = {"content-length": str(len(body))} if self.length else {}
+        return StreamingResponse(self._slowly(body), headers=headers, media_type=media_type)
+
+    async def _slowly(self, body: bytes) -> AsyncIterator[bytes]:
+        yield body[:1]
+        self.begun.set()
+        await self.let.wait()
+        yield body[1:]
+
+
+async def announced(it, url, *, frame=True):
+    """A task of which the gateway has just said that it succeeded, with results at this server."""
+    task = await it.submit("[take 1h]")
+    snapshot = Snapshot(
+        status=Status.SUCCEEDED,
+        video_url=f"{url}/video.mp4",
+        last_frame_url=f"{url}/frame.png" if frame else None,
+    )
+    await it.services.hub.end(task["id"], End(status=Status.SUCCEEDED, by="sweep", snapshot=snapshot))
+    return task
+
+
+def stored(task):
+    """Where the video is, and where its last frame."""
+    video = task["video"]
+    return video["stored"], "archive" if "/content/" in video["last_frame_url"] else "gateway"
+
+
+async def known(it):
+    """(keys that rows know, the room they take)"""
+    rows = await it.services.reads.expired_archived(2**50, 99)
+    return [row["key"] for row in rows], await it.services.reads.archived_size()
+
+
+async def test_a_last_frame_that_cannot_be_had_loses_nothing_of_the_video(tmp_path):
+    results = Results(video=b"v" * 500)
+    async with results.open() as url, archiving(tmp_path, dialect=LINKS, patience=Span(1_500)) as (it, _):
+        task = await it.ended(await announced(it, url))
+        assert stored(task) == ("archive", "gateway")
+        assert (results.asked.count("video"), results.asked.count("frame") > 1) == (1, True)
+        await it.until(lambda: known(it), lambda found: found[1] == 500)
+        assert [f"{path.parent.name}/{path.name}" for path in files(tmp_path)] == (await known(it))[0]
+
+
+async def test_a_last_frame_is_kept_though_the_video_cannot_be_had(tmp_path):
+    results = Results(frame=b"f" * 50)
+    async with results.open() as url, archiving(tmp_path, dialect=LINKS, patience=Span(0)) as (it, _):
+        task = await it.ended(await announced(it, url))
+        assert stored(task) == ("gateway", "archive")
+        assert (await it.http.get(task["video"]["last_frame_url"])).content == b"f" * 50
+
+
+class Broken:
+    """A place that fails in a way that nobody has thought of, after it has taken what it was given."""
+
+    def __init__(self, archive):
+        self.archive = archive
+
+    async def put(self, key, media_type, chunks, most):
+        await self.archive.put(key, media_type, chunks, most)
+        raise RuntimeError("the moon is full")
+
+    def __getattr__(self, name):
+        return getattr(self.archive, name)
+
+
+async def test_no_failure_keeps_the_event_longer_than_the_patience_and_no_file_is_left(tmp_path, kind):
+    async with archiving(tmp_path, kind, patience=Span(500)) as (it, bucket):
+        it.services.archiver._archive = Broken(it.services.archiver._archive)
+        task = await finished(it)
+        assert (task["status"], task["video"]["stored"]) == ("succeeded", "gateway")
+        assert await it.until(lambda: known(it), lambda found: found == ([], 0))
+        assert not (bucket.objects if bucket else files(tmp_path))
+
+
+async def test_what_waits_for_an_archive_that_is_no_more_ends_without_it(tmp_path):
+    archive = ArchiveSettings(directory=str(tmp_path / "kept"))
+    results = Results(video=b"v" * 500, frame=b"f" * 50)
+    async with results.open() as url:
+        async with hub(tmp_path, LINKS, settings=replace(SETTINGS, archive=archive), worker=False) as it:
+            task = await announced(it, url)
+        async with hub(tmp_path, LINKS) as it:
+            ended = await it.ended(task)
+            assert stored(ended) == ("gateway", "gateway")
+            assert len(await it.listed(f"/v1/events?task={task['id']}&type=task.succeeded")) == 1
+
+
+async def test_the_key_is_that_of_the_submit_however_late_it_is_tried():
+    assert key_of(a_task(id="task_1", created_at=1_790_000_000_000), "video") == "2026-09/task_1.mp4"
+
+
+@pytest.mark.parametrize("length", [True, False], ids=["told", "untold"])
+async def test_many_at_once_do_not_exceed_what_may_be_kept(tmp_path, length):
+    results = Results(video=b"v" * 400)
+    results.length = length
+    limits = {"max_bytes": 1_000, "max_file": 600, "patience": Span(4_000)}
+    async with results.open() as url, archiving(tmp_path, dialect=LINKS, **limits) as (it, _):
+        tasks = [await it.ended(each) for each in [await announced(it, url, frame=False) for _ in range(5)]]
+        assert [task["video"]["stored"] for task in tasks].count("archive") == 2
+        await it.until(lambda: known(it), lambda found: found[1] == 800)
+
+
+async def test_a_result_of_untold_length_takes_the_room_of_the_largest_while_it_comes(tmp_path):
+    results = Results(video=b"v" * 400)
+    results.length = False
+    results.let.clear()
+    async with results.open() as url, archiving(tmp_path, dialect=LINKS, max_file=600) as (it, _):
+        task = await announced(it, url, frame=False)
+        await results.begun.wait()
+        await it.until(it.services.reads.archived_size, lambda size: size == 600)
+        results.let.set()
+        await it.ended(task)
+        assert await it.services.reads.archived_size() == 400
+
+
+@pytest.mark.parametrize("asked", [{}, {"range": "bytes=100-"}], ids=["whole", "a part"])
+async def test_a_kept_file_that_has_lost_bytes_is_fetched_from_the_gateway(tmp_path, asked):
+    async with archiving(tmp_path) as (it, _):
+        task = await finished(it)
+        files(tmp_path)[0].write_bytes(b"torn")
+        answer = await it.http.get(task["video"]["url"], headers=asked)
+        video = it.sandbox.video(task["gateway_task_id"])
+        assert answer.content == (video[100:] if asked else video)
+
+
+async def test_a_file_that_cannot_be_deleted_keeps_no_other(tmp_path):
+    async with archiving(tmp_path) as (it, _):
+        tasks = [await finished(it) for _ in range(3)]
+        for task in tasks:
+            await it.services.database.write(give_up, task["id"], ["video"], 0)
+        first = next(path for path in files(tmp_path) if tasks[0]["id"] in path.name)
+        first.unlink()
+        (first / "a folder in its place").mkdir(parents=True)
+        await it.services.archiver.prune()
+        keys, _ = await known(it)
+        assert (files(tmp_path), keys) == ([], [f"{first.parent.name}/{first.name}"])
+
+
+# --- a directory
+
+
+async def read_back(directory, key):
+    async with directory.read(key, "video/mp4", None) as part:
+        return b"".join([chunk async for chunk in part.chunks])
+
+
+async def test_of_two_writers_of_one_key_neither_gets_bytes_of_the_other(tmp_path):
+    directory, went_on, begun = Directory(str(tmp_path)), asyncio.Event(), asyncio.Event()
+    data = bytes(range(256)) * 16 * 1024  # more than one piece
+
+    async def late():  # whose lease has run out in the middle
+        yield data[: 2 * PIECE]
+        begun.set()
+        await went_on.wait()
+        yield data[2 * PIECE :]
+
+    async def once():
+        yield data
+
+    first = asyncio.create_task(directory.put("m/k.mp4", "video/mp4", late(), 2**30))
+    await begun.wait()
+    assert await directory.put("m/k.mp4", "video/mp4", once(), 2**30) == len(data)
+    went_on.set()
+    with pytest.raises(OSError, match=r"k\.mp4"):
+        await first
+    assert await read_back(directory, "m/k.mp4") == data
+
+
+async def test_what_a_killed_process_had_begun_is_deleted_with_its_file(tmp_path):
+    directory = Directory(str(tmp_path))
+    begun = asyncio.Event()
+
+    async def never_ending():
+        yield b"x" * 2 * PIECE
+        begun.set()
+        await asyncio.Event().wait()
+
+    killed = asyncio.create_task(directory.put("m/k.mp4", "video/mp4", never_ending(), 2**30))
+    await begun.wait()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()]
+    await directory.delete("m/k.mp4")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    killed.cancel()

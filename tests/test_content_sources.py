@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -87,12 +88,14 @@ class Source:
 
 
 @asynccontextmanager
-async def opened(app: Any, allow: tuple[str, ...] = ("127.0.0.0/8",)) -> AsyncIterator[tuple[Content, Task]]:
+async def opened(
+    app: Any, settings: Settings = SETTINGS, allow: tuple[str, ...] = ("127.0.0.0/8",)
+) -> AsyncIterator[tuple[Content, Task]]:
     if not isinstance(app, Starlette):
         app = Starlette(routes=[Route("/{path:path}", app)])
     async with serve(app) as base_url, open_egress(Guard(allow), "test") as egress:
         content = Content(
-            database=Untouched(), gateways={}, egress=egress, archive=None, settings=SETTINGS, clock=system_clock
+            database=Untouched(), gateways={}, egress=egress, archive=None, settings=settings, clock=system_clock
         )
         yield content, task_at(f"{base_url}/video.mp4")
 
@@ -100,6 +103,11 @@ async def opened(app: Any, allow: tuple[str, ...] = ("127.0.0.0/8",)) -> AsyncIt
 async def read(content: Content, task: Task, asked: ByteRange | None = None) -> bytes:
     async with content.open(task, "video", asked) as part:
         return b"".join([chunk async for chunk in part.chunks])
+
+
+async def begin(content: Content, task: Task) -> None:
+    async with content.read(task, "video", None):
+        pass
 
 
 async def test_a_download_that_breaks_off_is_resumed_where_it_was() -> None:
@@ -232,14 +240,33 @@ async def test_a_result_that_is_no_longer_there_is_gone(status: int) -> None:
     assert refused.value.code == "result_gone"
 
 
-async def test_no_more_results_are_open_at_once_than_the_settings_allow() -> None:
-    async with opened(Source().answer) as (content, task):
-        for _ in range(SETTINGS.content.concurrency):
-            await read(content, task)  # each gives its place back
-        content._open = SETTINGS.content.concurrency
-        with pytest.raises(Problem) as refused:
-            await read(content, task)
+@pytest.mark.parametrize(
+    ("limit", "another"),
+    [("per_task", {}), ("per_owner", {"id": "task_2"}), ("concurrency", {"id": "task_2", "owner": "bert"})],
+)
+async def test_no_more_results_are_read_at_once_than_the_settings_allow(limit: str, another: Any) -> None:
+    limits: Any = {limit: 2}
+    settings = replace(SETTINGS, content=ContentSettings(**limits))
+    async with opened(Source().answer, settings) as (content, task):
+        for _ in range(3):
+            async with content.read(task, "video", None), content.read(task, "video", None):
+                with pytest.raises(Problem) as refused:  # the two give their places back
+                    await begin(content, replace(task, **another))
     assert (refused.value.code, refused.value.retry_after_ms) == ("rate_limited", 2_000)
+
+
+async def test_the_readers_of_one_link_keep_no_others_out() -> None:
+    settings = replace(SETTINGS, content=replace(SETTINGS.content, per_task=1, per_owner=2, concurrency=3))
+    async with opened(Source().answer, settings) as (content, task), content.read(task, "video", None):
+        another, others = replace(task, id="task_2"), replace(task, id="task_3", owner="bert")
+        async with content.read(another, "video", None), content.read(others, "video", None):
+            pass
+
+
+async def test_the_archive_waits_for_no_reader() -> None:
+    settings = replace(SETTINGS, content=replace(SETTINGS.content, concurrency=1))
+    async with opened(Source().answer, settings) as (content, task), content.read(task, "video", None):
+        assert await read(content, task) == VIDEO
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,12 @@ from service.settings import ArchiveSettings
 
 
 class Archive(Protocol):
-    """Keeps files by key. All of it raises OSError or Lost when the place fails."""
+    """Keeps files by key. When the place fails all of it raises OSError or Lost, and `read` of a bucket NotSent too."""
 
     async def put(self, key: str, media_type: str, chunks: AsyncIterator[bytes], most: int) -> int:
-        """Keep what comes, whole or not at all; its size in bytes. Too large is TooLarge, and keeps nothing."""
+        """Keep what comes, whole or not at all; its size in bytes. TooLarge, and nothing is kept, when that is more
+        than `most`, which bounds what is spooled on the way too. What `chunks` raises comes through, and keeps nothing.
+        Of two who store under one key at once neither gets bytes of the other; the first may fail for it."""
         ...
 
     def read(self, key: str, media_type: str, asked: ByteRange | None) -> AbstractAsyncContextManager[Part]:
@@ -24,7 +26,7 @@ class Archive(Protocol):
         ...
 
     async def delete(self, key: str) -> None:
-        """Keep it no longer; to delete what is not there changes nothing."""
+        """Keep it no longer, nor what was begun of it; to delete what is not there changes nothing."""
         ...
 
 

@@ -48,7 +48,7 @@ class Bucket:
         self._egress = egress
 
     async def put(self, key: str, media_type: str, chunks: AsyncIterator[bytes], most: int) -> int:
-        """By way of a temporary file: a bucket wants to know the length first."""
+        """By way of a temporary file, of `most` bytes at most: a bucket wants to know the length first."""
         with await asyncio.to_thread(tempfile.TemporaryFile) as file:
             size = 0
             async for piece in gathered(chunks):

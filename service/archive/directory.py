@@ -1,17 +1,24 @@
-"""Results as files in a directory. A file is there whole, or not at all."""
+"""Results as files in a directory. A file is there whole, or not at all.
+
+What is on its way lies in a folder of its own, under a name that no two writers share. Whoever begins to store a file
+removes what was begun of it before: a writer who has lost his turn then has nothing to put in its place.
+"""
 
 import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from glob import escape
 from pathlib import Path
 from typing import BinaryIO
+from uuid import uuid4
 
 from service.archive.pieces import TooLarge, gathered
 from service.byte_ranges import ByteRange, Part, part_of
 from service.errors import SettingsError
 
 READ = 256 * 1024
+DRAFT = ".part"
 
 
 class Directory:
@@ -19,6 +26,7 @@ class Directory:
 
     def __init__(self, path: str) -> None:
         self._root = Path(path)
+        self._drafts = self._root / "drafts"
         try:
             self._root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -28,8 +36,7 @@ class Directory:
 
     async def put(self, key: str, media_type: str, chunks: AsyncIterator[bytes], most: int) -> int:
         path = self._root / key
-        draft = path.with_name(path.name + ".part")
-        file = await asyncio.to_thread(_create, draft)
+        draft, file = await asyncio.to_thread(self._begin, path)
         try:
             size = 0
             async for piece in gathered(chunks):
@@ -62,12 +69,22 @@ class Directory:
             file.close()
 
     async def delete(self, key: str) -> None:
-        await asyncio.to_thread((self._root / key).unlink, missing_ok=True)
+        await asyncio.to_thread(self._delete, self._root / key)
 
+    def _begin(self, path: Path) -> tuple[Path, BinaryIO]:
+        self._remove_drafts(path)
+        for folder in (path.parent, self._drafts):
+            folder.mkdir(parents=True, exist_ok=True)
+        draft = self._drafts / f"{path.name}.{uuid4().hex}{DRAFT}"
+        return draft, draft.open("xb")
 
-def _create(path: Path) -> BinaryIO:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.open("wb")
+    def _delete(self, path: Path) -> None:
+        self._remove_drafts(path)
+        path.unlink(missing_ok=True)
+
+    def _remove_drafts(self, path: Path) -> None:
+        for draft in self._drafts.glob(f"{escape(path.name)}.*{DRAFT}"):
+            draft.unlink(missing_ok=True)
 
 
 def _finish(file: BinaryIO, draft: Path, path: Path) -> None:

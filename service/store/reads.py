@@ -151,12 +151,12 @@ class Reads:
         return _replay(rows[0]) if rows else None
 
     async def archived_size(self) -> int:
-        """How many bytes the archive keeps."""
+        """How many bytes the archive keeps, or has reserved for what is on its way."""
         return int((await self._database.read("archived_size"))[0]["size"])
 
-    async def expired_archived(self, now: int, limit: int) -> Rows:
-        """{task_id, variant, key} of what need not be kept any longer."""
-        return await self._database.read("expired_archived", now=now, limit=limit)
+    async def expired_archived(self, now: int, limit: int, *, task_id: str | None = None) -> Rows:
+        """{task_id, variant, key, expires_at} of what need not be kept any longer, of one task or all."""
+        return await self._database.read("expired_archived", now=now, limit=limit, task_id=task_id)
 
     async def next_at(self, name: str, /, **params: Any) -> int | None:
         """The earliest due time that a `next_…` statement finds."""

@@ -61,7 +61,7 @@ class ContentAnswer(Response):
 
     async def _send_part(self, asked: ByteRange | None, scope: Scope, receive: Receive, send: Send) -> bool:
         """False where the part is of something else than the reader has the rest of (If-Range)."""
-        async with self._content.open(self._task, self._variant, asked) as part:
+        async with self._content.read(self._task, self._variant, asked) as part:
             if part.partial and not continues(self._request, self._etag(part.total)):
                 return False
             answer = self._answer(part)

@@ -8,7 +8,7 @@ import pytest
 from service.errors import Problem
 from service.events import Publisher
 from service.links import Links
-from service.model import Status, Submission, VideoRequest
+from service.model import Status, Submission, Task, VideoRequest
 from service.settling import End, settle
 from service.signing import ContentTokens
 from service.store.reads import Reads
@@ -16,6 +16,7 @@ from service.store.rows import Callback, IdempotencyKey, Replay, Window
 from service.store.statements import Database, Transaction, run
 from service.store.tasks import (
     callback_seen,
+    claim_tasks,
     find_task,
     freeze_answer,
     insert_callback,
@@ -396,3 +397,27 @@ async def test_a_callback_is_read_back_as_it_was_stored(database: Database, read
     callback = Callback(id=fresh_id("cb"), task_id="task_1", received_at=NOW, outcome="late", body="not { JSON \\xff")
     await database.write(insert_callback, callback)
     assert await reads.callbacks("task_1", Window()) == [callback]
+
+
+async def archiving_task(database: Database) -> Task:
+    """A task whose result is waited for, and was put off."""
+    task = await accepted_task(database)
+    await stepped(database, "await_archive", id=task.id, result="{}", now=NOW)
+    until = {"now": NOW, "until": NOW + MINUTE, "lease": "lease_3", "limit": 1}
+    (claimed,) = await database.write(claim_tasks, "claim_tasks_to_archive", **until)
+    return await stepped(database, "postpone_archive", id=task.id, lease=claimed.lease, next_at=NOW + MINUTE)
+
+
+async def test_no_hint_defeats_the_pauses_of_the_archive(database: Database) -> None:
+    task = await archiving_task(database)
+    hinted = await stepped(database, "hint_task", id=task.id, next_at=NOW, told=0, now=NOW)
+    assert (hinted.next_at, hinted.lease) == (NOW + MINUTE, None)
+    assert await database.write(step, "look_soon", id=task.id, next_at=NOW) is None
+
+
+async def test_what_has_a_result_is_never_sent(database: Database, reads: Reads) -> None:
+    task = await unsent_task(database)
+    await stepped(database, "await_archive", id=task.id, result="{}", now=NOW)
+    due = {"gateway": "north", "now": NOW, "until": NOW + MINUTE, "lease": "lease_3", "limit": 1}
+    assert await database.write(claim_tasks, "claim_tasks_to_send", **due) == []
+    assert await reads.next_at("next_to_send", gateway="north") is None

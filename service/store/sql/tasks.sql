@@ -220,7 +220,10 @@ UPDATE tasks SET
 WHERE id = :id AND lease = :lease AND next_at IS NOT NULL;
 
 -- name: look_soon
-UPDATE tasks SET next_at = :next_at WHERE id = :id AND lease IS NULL AND next_at > :next_at RETURNING *;
+-- A result that is being archived is not asked about: its pauses are the archive's.
+UPDATE tasks SET next_at = :next_at
+WHERE id = :id AND lease IS NULL AND errand = 'ask' AND next_at > :next_at
+RETURNING *;
 
 -- name: claim_tasks_past_deadline
 -- Of a gateway that nobody here can ask.
@@ -236,10 +239,10 @@ RETURNING *;
 
 -- name: claim_tasks_to_send
 -- Committed as `sending` before anything is sent, so that a crash leaves a doubt and never a repetition. What is to be
--- prepared first stays unsent.
+-- prepared first stays unsent; what has a result already is never sent.
 WITH due AS MATERIALIZED (
     SELECT id FROM tasks
-    WHERE gateway = :gateway AND submission = 'unsent' AND next_at IS NOT NULL AND next_at <= :now
+    WHERE gateway = :gateway AND submission = 'unsent' AND errand = 'ask' AND next_at IS NOT NULL AND next_at <= :now
     ORDER BY next_at LIMIT :limit
     /* skip locked */
 )
@@ -287,7 +290,7 @@ RETURNING *;
 
 -- name: next_to_send
 SELECT MIN(next_at) AS next_at FROM tasks
-WHERE gateway = :gateway AND submission = 'unsent' AND next_at IS NOT NULL;
+WHERE gateway = :gateway AND submission = 'unsent' AND errand = 'ask' AND next_at IS NOT NULL;
 
 -- name: next_to_ask
 SELECT MIN(next_at) AS next_at FROM tasks
@@ -325,10 +328,14 @@ WHERE id = :id AND status = 'queued'
 RETURNING *;
 
 -- name: hint_task
--- A callback says "look". A task that is being asked about right now keeps its lease; note_look sees the hint.
+-- A callback says "look". A task that is being asked about right now keeps its lease; note_look sees the hint. One whose
+-- result is being archived keeps its pause.
 UPDATE tasks SET
     hinted_at = :now, hints = hints + 1, told = CASE WHEN CAST(:told AS BIGINT) = 1 THEN 1 ELSE told END,
-    next_at = CASE WHEN lease IS NOT NULL OR submission = 'unsent' OR next_at < :next_at THEN next_at ELSE :next_at END
+    next_at = CASE
+        WHEN lease IS NOT NULL OR submission = 'unsent' OR errand = 'archive' OR next_at < :next_at THEN next_at
+        ELSE :next_at
+    END
 WHERE id = :id AND next_at IS NOT NULL
 RETURNING *;
 
