@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from service.assets import MOST_NAMED, STAND_IN, is_public, with_assets
 from service.clock import SECOND, Clock
-from service.costs import read_price, reckoned
+from service.costs import read_price
 from service.dialects import DIALECTS
 from service.dialects.library import LibraryRoute
 from service.dialects.library import Operation as LibraryOperation
@@ -19,16 +19,16 @@ from service.dialects.shape import Route, Surface
 from service.egress import Egress, Lost, NotSent
 from service.errors import Problem, SettingsError, invalid
 from service.gateway_settings import base_url_of, dialect_of, signature_of, surface_named
-from service.guard import LONGEST_TOLD, origin_of, read_target
+from service.guard import origin_of
 from service.model import Snapshot, Task, VideoRequest
 from service.outcomes import BUSY, REFUSALS, Accepted, Busy, CreateOutcome, Refused, Unknown, Unsent, full_pause
 from service.settings import GatewaySettings
-from service.wire import HttpAnswer, HttpRequest, Json, dumps, loads, with_texts
+from service.told import as_told, read_body
+from service.wire import HttpAnswer, HttpRequest, Json, dumps
 
 log = logging.getLogger("reelhook.gateways")
 
 ANSWER_CAP = 4 * 2**20
-KEPT_ANSWER = 16 * 1024  # of a task's own answer, for what nobody here knows
 NO_CALLBACK = "https://reelhook.invalid/"  # where a callback will stand
 # the path of callback_url, as it is or as it stands in a query or in JSON within JSON
 CALLBACK_PATH = r"(?:\\?/|%2[fF])callbacks(?:\\?/|%2[fF]){name}(?:\\?/|%2[fF])[\w.~%-]+"
@@ -333,40 +333,11 @@ class Gateway:
         return problem
 
     def told(self, snapshot: Snapshot) -> Snapshot:
-        """A snapshot with its cost, with links that lead somewhere or none at all, and with no more of the gateway's
-        own words than we keep."""
-        video, last_frame = self._link(snapshot, "video_url"), self._link(snapshot, "last_frame_url")
-        bad = [snapshot.video_url if video is None else None, snapshot.last_frame_url if last_frame is None else None]
-        answer = snapshot.answer if len(dumps(snapshot.answer)) <= KEPT_ANSWER else {}
-        answer = with_texts(answer, lambda text: None if text and text in bad else text)
-        told = replace(snapshot, video_url=video, last_frame_url=last_frame, answer=answer)
-        return reckoned(told, self.price, refunds=self.dialect.refunds)
-
-    def _link(self, snapshot: Snapshot, name: str) -> str | None:
-        """A link that somebody could follow; one that cannot be is as good as none. It may be relative to the gateway
-        (videos.txt: "Has the form /v1/videos/{task_id}/content")."""
-        url: str | None = getattr(snapshot, name)
-        if url is None:
-            return None
-        url = self.base_url + url if url.startswith("/") else url
-        try:
-            read_target(url, name, longest=LONGEST_TOLD)
-        except Problem as problem:
-            task_id, why = snapshot.gateway_task_id, problem.message
-            log.warning("gateway.bad_link gateway=%s gateway_task=%s reason=%r", self.name, task_id, why)
-            return None
-        return url
+        """What a message of this gateway says of a task (told.py)."""
+        return as_told(snapshot, self.name, self.base_url, self.price, refunds=self.dialect.refunds)
 
     def _read(self, answer: HttpAnswer) -> Any:
-        """The JSON of an answer, but for our callback URL, should it be told back: it is a capability, and whoever is
-        shown the answer could end his own task by it."""
-        try:
-            body = loads(answer.body)
-        except ValueError:
-            return None  # HTML of a proxy, an empty body: the HTTP status speaks for itself
-        if b"callbacks" not in answer.body:
-            return body
-        return with_texts(body, lambda text: self._callbacks.sub(f"/callbacks/{self.name}/…", text))
+        return read_body(answer, self._callbacks, self.name)
 
     def _request(
         self, route: Route | LibraryRoute, task_id: str = "", body: bytes = b"", query: str = ""

@@ -25,7 +25,7 @@ FLOORS = {
     10: ("hearing", "hub", "running"),
     9: ("settling", "mounts", "sandbox_task", "uploading"),
     8: ("gateways", "events"),
-    7: ("formats", "limits", "outcomes", "gateway_settings"),
+    7: ("formats", "limits", "outcomes", "gateway_settings", "told"),
     6: ("links", "gateways_page"),
     5: ("dialects", "keys", "pace", "usage", "unanswered"),
     4: ("store", "settings_page", "images", "archive", "costs"),

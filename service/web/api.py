@@ -9,32 +9,36 @@ from starlette.routing import Route
 
 from service.errors import Problem, invalid
 from service.formats import OFFERED
-from service.formats.standard import show_task
-from service.gateways import Gateway
 from service.keys import Caller
 from service.model import (
     EVENT_TYPES,
     TERMINAL_EVENTS,
-    Attempt,
-    Delivery,
     DeliveryStatus,
-    Event,
     Status,
     Submission,
     Subscription,
     Task,
-    iso,
     new_id,
 )
-from service.mounts import Mount, find
+from service.mounts import find
 from service.orders import Order
 from service.signing import new_secret, owner_secret
-from service.store.rows import Callback, Window
+from service.store.rows import Window
 from service.store.telling import add_subscription, delete_subscription
 from service.web.answers import json_answer, problem_headers
 from service.web.native import read_submit
 from service.web.requests import WINDOW, idempotency_key, identify, read_choice, read_json, read_query, read_window
-from service.wire import Json, kind_of, loads
+from service.web.shown import (
+    show,
+    show_attempt,
+    show_callback,
+    show_delivery,
+    show_event,
+    show_gateway,
+    show_models,
+    show_subscription,
+)
+from service.wire import Json, kind_of
 from service.wiring import Services
 
 T = TypeVar("T")
@@ -252,97 +256,6 @@ async def list_models(request: Request) -> Response:
     """What can be named as `model`, and as `gateway` beside it."""
     services, _ = await entered(request)
     return json_answer({"data": [shown for mount in services.mounts.values() for shown in show_models(mount)]})
-
-
-# --- how things are shown
-
-
-def show(services: Services, task: Task) -> Json:
-    return show_task(task, services.links)
-
-
-def show_event(event: Event) -> Json:
-    """The event as its subscribers get it."""
-    body: Json = loads(event.body)
-    return body
-
-
-def show_callback(callback: Callback) -> Json:
-    return {
-        "id": callback.id,
-        "task_id": callback.task_id,
-        "received_at": iso(callback.received_at),
-        "outcome": callback.outcome,
-        "body": callback.body,
-    }
-
-
-def show_subscription(subscription: Subscription) -> Json:
-    """Without the secret, which is shown once."""
-    return {
-        "id": subscription.id,
-        "url": subscription.url,
-        "events": list(subscription.events),
-        "format": subscription.format,
-        "task_id": subscription.task_id,
-        "description": subscription.description,
-        "status": "disabled" if subscription.disabled_at else "active",
-        "disabled_at": iso(subscription.disabled_at),
-        "disabled_reason": subscription.disabled_reason,
-        "created_at": iso(subscription.created_at),
-    }
-
-
-def show_delivery(delivery: Delivery) -> Json:
-    return {
-        "id": delivery.id,
-        "event_id": delivery.event_id,
-        "event_type": delivery.event_type,
-        "subscription_id": delivery.subscription_id,
-        "status": delivery.status.value,
-        "attempt_count": delivery.attempts,
-        "last_status": delivery.last_status,
-        "last_error": delivery.last_error,
-        "created_at": iso(delivery.created_at),
-        "finished_at": iso(delivery.finished_at),
-        "next_attempt_at": iso(delivery.next_at),
-    }
-
-
-def show_attempt(attempt: Attempt) -> Json:
-    return {
-        "number": attempt.number,
-        "started_at": iso(attempt.started_at),
-        "duration_ms": attempt.duration_ms,
-        "status": attempt.status,
-        "error": attempt.error,
-        "ambiguous": attempt.ambiguous,
-        "response": attempt.response,
-    }
-
-
-def show_gateway(gateway: Gateway) -> Json:
-    return {
-        "name": gateway.name,
-        "dialect": gateway.dialect.name,
-        "title": gateway.dialect.title,
-        "models": list(gateway.models),
-        "default_model": gateway.settings.default_model,
-        "callbacks": gateway.calls_back,
-        "cancel": gateway.surface.route("cancel") is not None,
-        "prepares_images": gateway.prepares_images,
-        "parameters": sorted(gateway.surface.accepts),
-    }
-
-
-def show_models(mount: Mount) -> list[Json]:
-    """Routes first, as they are asked first; `model` may be a pattern there."""
-    routes = [
-        {"model": route.model, "gateway": mount.name, "to": gateway.name, "to_model": route.to_model}
-        for route, gateway in mount.routes
-    ]
-    own = mount.gateway.models if mount.gateway else ()
-    return routes + [{"model": model, "gateway": mount.name, "to": mount.name, "to_model": None} for model in own]
 
 
 def page(found: Sequence[Any], window: Window, show_one: Callable[[Any], Json]) -> Response:
