@@ -112,7 +112,7 @@ class Archiver:
             await self._hub.database.write(renew_lease, task.id, task.lease, self._clock() + LEASE_MS)
 
         errors = await leased(self._keep_all(task, self._archive), renew, LEASE_MS)
-        if not errors or any(isinstance(error, TooLarge) for error in errors):  # which it will be next time too
+        if not errors or all(isinstance(error, TooLarge) for error in errors):  # which they will be next time too
             return await self._settle(task)
         return await self._try_again(task)
 

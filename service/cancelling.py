@@ -7,6 +7,7 @@ gateway has just called queued, and what really happened is asked for afterwards
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 from service.dialects.shape import Surface
 from service.errors import Problem
@@ -108,7 +109,10 @@ class Cancelling:
         """It had ended between the question and the deletion: its callback, if one came, is all there is to know."""
         log.warning("task.deleted task=%s gateway=%s", task.id, gateway.name)
         told = await self._hub.database.write(self._hearing.told_end, gateway, task, self._hub.clock())
-        await self._hub.end(task.id, told or End(status=Status.FAILED, by="cancel", error=DELETED))
+        await self._hub.end(
+            task.id,
+            told or End(status=Status.FAILED, by="cancel", error=DELETED, silence_since=replace(task, lease=None)),
+        )
         return await self._already(task)
 
     async def _already(self, task: Task) -> Task:

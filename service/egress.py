@@ -320,6 +320,8 @@ def _judged(error: BaseException) -> NotSent | Lost:
         return NotSent(_in_words(error, words))
     if isinstance(error, TimeoutError):
         return Lost("no answer in time")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return Lost(f"the answer is no HTTP: {error.message}")  # its own words hold the URL, which may be a capability
     return Lost(words)
 
 

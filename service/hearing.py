@@ -54,22 +54,26 @@ class Hearing:
         return min(wanted_ms, self._settings.callbacks.token_lifetime)
 
     def accept(self, task: Task, snapshot: Snapshot, next_at: int, now: int) -> Transaction[Settled]:
-        before = (yield from _current(task)) if snapshot.cost else task
+        before = yield from _current(task)
+        # what a receipt says of the cost is said nowhere else; a link in a callback is not believed by this
+        receipt = replace(snapshot, video_url=None, last_frame_url=None)
         accepted = yield from step(
             "accept_task",
             id=task.id,
             gateway_task_id=snapshot.gateway_task_id,
             next_at=next_at,
             deadline_at=now + self.lifetime_ms(task.request),  # it counts from now, however long the task has waited
-            # what a receipt says of the cost is said nowhere else; a link in a callback is not believed by this
-            result=dump_text(merged(task, replace(snapshot, video_url=None, last_frame_url=None))),
+            result=dump_text(merged(before, receipt)),
             now=now,
         )
         if accepted is None:
-            current = yield from _current(task)
-            if current.gateway_task_id != snapshot.gateway_task_id:
+            if before.gateway_task_id != snapshot.gateway_task_id:
                 log.error("task.accepted_otherwise task=%s gateway_task=%s", task.id, snapshot.gateway_task_id)
-            return Settled(current, [])
+                return Settled(before, [])
+            noted = yield from step("note_receipt", id=task.id, result=dump_text(merged(before, receipt)), now=now)
+            if noted is not None and snapshot.cost:
+                yield from book(before.result, noted, ended=False)
+            return Settled(noted or before, [])
         yield from drop_media(accepted)
         # told also of a task that is over already, because its callback was quicker than the answer to its create
         dispatches = yield from self._publisher.publish(accepted, "task.accepted", now)

@@ -65,7 +65,9 @@ class Looks:
         error = (
             task.error if doubted and task.error else Problem("expired", "the task did not finish before its deadline")
         )
-        await self._hub.end(task.id, End(status=Status.EXPIRED, by="deadline", error=error, submission=submission))
+        await self._hub.end(
+            task.id, End(status=Status.EXPIRED, by="deadline", error=error, submission=submission, silence_since=task)
+        )
 
     async def _look_at_one(self, task: Task) -> None:
         """Do what the task is due for: ask about it, give up a lost create, or end it."""

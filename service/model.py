@@ -189,10 +189,11 @@ class ListQuery:
 class Task:
     """One video generation, as stored.
 
-    next_at: when somebody looks at it next; None exactly when it is terminal. deadline_at: when it expires.
-    misses: how many looks in a row brought no answer. hinted_at: when a callback last said "look"; hints: how many
-    have; told: 1 when one of them told of the end. slim: 1 where its inline media are kept apart. callbacks: how many
-    came. settled_by: submit, callback, sweep, cancel or deadline. unknown_word: the last status word nobody knows.
+    next_at: when somebody looks at it next, and errand: what for (ask, archive); next_at None exactly when it is
+    terminal. deadline_at: when it expires. misses: how many looks in a row brought no answer. hinted_at: when a
+    callback last said "look"; hints: how many have; told: 1 when one of them told of the end. slim: 1 where its inline
+    media are kept apart. callbacks: how many came. settled_by: submit, callback, sweep, cancel or deadline.
+    unknown_word: the last status word nobody knows.
     when_full: queue or refuse, what to do when the gateway takes no more. lease: who works on it until next_at.
     mount: the compatible API that it came in by, None for the native one; caller_…: what is spoken there, and the model
     by the caller's name for it, where a route leads to another one. deleted_at: when its caller hid it from that API.
@@ -224,6 +225,7 @@ class Task:
     hints: int = 0
     told: int = 0
     slim: int = 0
+    errand: str = "ask"
     misses: int = 0
     callbacks: int = 0
     settled_by: str | None = None

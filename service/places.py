@@ -19,6 +19,8 @@ from service.wire import HttpRequest, dump_text
 
 log = logging.getLogger("reelhook.content")
 
+REMEMBERED = 10_000  # results that were asked about
+
 # A gateway that answers a look so does not show the task any more. Any other refusal is about us, or about now.
 SHOWS_NO_MORE = ("invalid_request", "forbidden", "not_found")
 
@@ -31,6 +33,7 @@ class Places:
         self._gateways = gateways
         self._timeout_ms = timeout_ms
         self._clock = clock
+        self._asked_at: dict[str, int] = {}
         self._renewals: dict[str, asyncio.Task[Task | Problem]] = {}
 
     async def of(self, task: Task, variant: str) -> AsyncIterator[HttpRequest]:
@@ -61,9 +64,12 @@ class Places:
         now = self._clock()
         if task.gateway_task_id is None:
             return task
-        wait_ms = (task.looked_at or 0) + gateway.min_interval_ms - now
+        wait_ms = max(task.looked_at or 0, self._asked_at.get(task.id, 0)) + gateway.min_interval_ms - now
         if wait_ms > 0:
             return Problem("gateway_error", f"{gateway.name} was asked only just now", retry_after_ms=wait_ms)
+        if len(self._asked_at) >= REMEMBERED:
+            self._asked_at.clear()
+        self._asked_at[task.id] = now  # whatever the answer is: a dead link asks no more often than a living one
         answer = await gateway.look(task.gateway_task_id, surface_of(task), self._timeout_ms)
         if isinstance(answer, Problem) and answer.code not in SHOWS_NO_MORE:
             log.info("content.not_asked task=%s gateway=%s code=%s", task.id, gateway.name, answer.code)

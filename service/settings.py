@@ -89,6 +89,9 @@ class DeliverySettings:
     )
     concurrency: int = setting(256, "Attempts under way at once, in this process.", low=1)
     per_subscription: int = setting(16, "Attempts under way at once for one subscription.", low=1)
+    subscriptions: int = setting(
+        1_000, "Subscriptions that one owner may have; each event is made for all of them.", low=1
+    )
     answer_cap: int = setting(64 * 1024, "How much of an answer is read, in bytes.", low=0)
     retries: tuple[Span, ...] = setting(
         _RETRIES,

@@ -22,7 +22,8 @@ from service.wire import Json, dump_text
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
     """How a task ends. by: submit, callback, sweep, cancel or deadline. submission: when the end says more about it.
-    archive: what is kept of its results, by variant."""
+    archive: what is kept of its results, by variant. silence_since: for an end that is made of silence, the task as it
+    was when the silence was noted; news that came since are heard first."""
 
     status: Status
     by: str
@@ -30,6 +31,7 @@ class End:
     snapshot: Snapshot | None = None
     submission: Submission | None = None
     archive: Json = field(default_factory=dict)
+    silence_since: Task | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,11 @@ def settle(task_id: str, end: End, publisher: Publisher, now: int) -> Transactio
     """Make a task terminal, once, with its event and deliveries; None when it was terminal already."""
     task = yield from find_task(task_id)
     if task is None or task.status.terminal:
+        return None
+    if task.errand == "archive" and end.status is not Status.SUCCEEDED:
+        return None  # its success is announced, and only waits for the archive
+    if end.silence_since is not None and _heard_since(end.silence_since, task):
+        yield from step("release_task", id=task_id, lease=end.silence_since.lease, next_at=now)
         return None
     snapshot_id = end.snapshot.gateway_task_id if end.snapshot else None
     settled = yield from step(
@@ -62,6 +69,11 @@ def settle(task_id: str, end: End, publisher: Publisher, now: int) -> Transactio
     dispatches = yield from publisher.publish(settled, f"task.{end.status}", now)
     yield from book(task.result, settled, ended=True)
     return Settled(settled, dispatches)
+
+
+def _heard_since(seen: Task, task: Task) -> bool:
+    """Whether a callback came, or somebody else has taken it over."""
+    return task.hints != seen.hints or (seen.lease is not None and task.lease != seen.lease)
 
 
 def _took_ms(task: Task, end: End, now: int) -> int | None:

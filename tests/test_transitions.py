@@ -8,7 +8,7 @@ import pytest
 from service.clock import DAY
 from service.model import VideoRequest, shown_url
 from service.outcomes import Refused
-from service.settings import Span
+from service.settings import ArchiveSettings, Span
 from service.wire import dumps
 from service.worker import working
 from tests.calling_back import SLOW, TRUSTING, called
@@ -279,3 +279,75 @@ async def test_an_old_note_of_an_unanswered_caller_swallows_no_new_create(tmp_pa
         found = "SELECT gone_at FROM unanswered_creates WHERE fingerprint = 'x'"
         (kept,) = await it.services.database.write(sql, found)
         assert kept["gone_at"] == six_days_ago
+
+
+# --- ends that are made of silence
+
+
+async def looked_at(it, task):
+    """The task as a look has claimed it."""
+    now = it.services.clock()
+    statement = "UPDATE tasks SET deadline_at = 1, next_at = :until, lease = 'look' WHERE id = :id"
+    await it.services.database.write(sql, statement, id=task["id"], until=now + 60_000)
+    claimed = await it.services.reads.task(task["id"], None)
+    assert claimed is not None
+    return claimed
+
+
+async def test_a_callback_that_comes_during_the_last_look_is_heard_before_the_task_expires(tmp_path):
+    async with hub(tmp_path, sandbox=SLOW, worker=False) as it:
+        task = await it.submit()
+        claimed = await looked_at(it, task)
+        await called(it, task)
+        await it.services.sweeper._looks.expire(claimed)
+        assert (await it.task(task["id"]))["status"] == "queued"
+
+
+async def test_silence_ends_a_task_past_its_deadline(tmp_path):
+    async with hub(tmp_path, sandbox=SLOW, worker=False) as it:
+        task = await it.submit()
+        await it.services.sweeper._looks.expire(await looked_at(it, task))
+        assert (await it.task(task["id"]))["status"] == "expired"
+
+
+async def test_silence_does_not_end_a_success_that_waits_for_its_archive(tmp_path):
+    archiving = replace(SETTINGS, archive=ArchiveSettings(directory=str(tmp_path / "kept")))
+    async with hub(tmp_path, sandbox=SLOW, gateway=TRUSTING, settings=archiving, worker=False) as it:
+        task = await it.submit()
+        claimed = await looked_at(it, task)
+        await called(it, task)
+        await it.services.sweeper._looks.expire(claimed)
+        stored = await it.services.reads.task(task["id"], None)
+        assert stored and (stored.status.terminal, stored.errand) == (False, "archive")
+
+
+# --- what is bounded
+
+
+async def test_a_dead_result_is_asked_about_no_more_often_than_its_gateway_allows(tmp_path):
+    async with hub(tmp_path, "seedance2") as it:
+        task = await it.ended(await it.submit())
+        it.services.gateways["seedance2"].min_interval_ms = 60_000
+        it.sandbox._tasks.clear()
+        await it.services.database.write(sql, "UPDATE tasks SET looked_at = 1 WHERE id = :id", id=task["id"])
+        codes = [(await it.http.get(f"/v1/tasks/{task['id']}/content")).status_code for _ in range(3)]
+        assert codes == [410, 502, 502]  # gone; and then: asked only just now
+
+
+async def test_an_owner_has_no_more_subscriptions_than_the_settings_allow(tmp_path):
+    few = replace(SETTINGS, deliveries=replace(SETTINGS.deliveries, subscriptions=2))
+    async with hub(tmp_path, settings=few, worker=False) as it:
+        answers = [await it.http.post("/v1/subscriptions", json={"url": "http://127.0.0.1:1/"}) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [201, 201, 409]
+        assert (await it.other.post("/v1/subscriptions", json={"url": "http://127.0.0.1:1/"})).status_code == 201
+
+
+async def test_what_a_receipt_says_of_the_cost_survives_a_quicker_callback(tmp_path):
+    async with hub(tmp_path, "seedance2", gateway=TRUSTING) as it:
+        task = await it.ended(await it.submit("[slow create 300ms] [take 0ms]"))
+
+        async def settled():
+            return await it.task(task["id"])
+
+        shown = await it.until(settled, lambda found: found["submission"] == "accepted")
+        assert shown["usage"]["creditsCharged"] == 40

@@ -110,7 +110,7 @@ _TASK_COLUMNS = tuple(
 
 
 # What a row that was kept before these columns came would have said in them.
-_SINCE_ADDED = {"alone": 0, "preparing": 0, "assets": "{}", "hints": 0, "told": 0, "slim": 0}
+_SINCE_ADDED = {"alone": 0, "preparing": 0, "assets": "{}", "hints": 0, "told": 0, "slim": 0, "errand": "ask"}
 
 
 def task_from_row(row: Row) -> Task:

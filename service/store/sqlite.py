@@ -47,9 +47,10 @@ class _Job:
 class SqliteDatabase:
     """One SQLite file. Open it with `SqliteDatabase.open`, close it with `close`."""
 
-    def __init__(self, writer: sqlite3.Connection, reader: aiosqlite.Connection) -> None:
+    def __init__(self, writer: sqlite3.Connection, reader: aiosqlite.Connection, lister: aiosqlite.Connection) -> None:
         self._writer = writer
         self._reader = reader
+        self._lister = lister
         self._closed = False
         # Bounded by its users: each waits for its answer before it asks again.
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
@@ -63,18 +64,14 @@ class SqliteDatabase:
             writer = await asyncio.to_thread(_open_writer, path)
         except (OSError, sqlite3.Error) as error:
             raise SettingsError(f"database: {path}: {error}") from error
-        reader = await aiosqlite.connect(
-            f"file:{_uri(path)}?mode=ro", uri=True, cached_statements=CACHED_STATEMENTS, isolation_level=None
-        )
-        reader.row_factory = sqlite3.Row
-        await reader.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        reader, lister = await _open_reader(path), await _open_reader(path)
         if sqlite3.sqlite_version_info < SOUND_SINCE:
             log.info(
                 "sqlite.version version=%s sound_since=3.51.3 note=%r",
                 sqlite3.sqlite_version,
                 "run one process per database file, or PostgreSQL: older SQLite can corrupt a file under several",
             )
-        return cls(writer, reader)
+        return cls(writer, reader, lister)
 
     async def write(self, transaction: Callable[P, Transaction[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         if self._closed:
@@ -87,7 +84,9 @@ class SqliteDatabase:
     async def read(self, name: str, /, **params: Any) -> Rows:
         sql = _narrowed(name, frozenset(param for param, value in params.items() if value is not None))
         # In one go: a cursor left open by a cancelled caller would hold up the checkpoints.
-        return [dict(row) for row in await self._reader.execute_fetchall(sql, params)]
+        # Lists read by a connection of their own: a long one must not hold up who comes in, and what is due.
+        connection = self._lister if "limit" in params else self._reader
+        return [dict(row) for row in await connection.execute_fetchall(sql, params)]
 
     async def migrate(self) -> list[str]:
         return await self.write(apply_migrations)
@@ -97,6 +96,7 @@ class SqliteDatabase:
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
         await self._reader.close()
+        await self._lister.close()
         self._writer.close()
 
     def _write_for_ever(self) -> None:
@@ -149,6 +149,15 @@ def _open_writer(path: Path) -> sqlite3.Connection:
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "temp_store = MEMORY"):
         writer.execute(f"PRAGMA {pragma}")
     return writer
+
+
+async def _open_reader(path: Path) -> aiosqlite.Connection:
+    reader = await aiosqlite.connect(
+        f"file:{_uri(path)}?mode=ro", uri=True, cached_statements=CACHED_STATEMENTS, isolation_level=None
+    )
+    reader.row_factory = sqlite3.Row
+    await reader.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    return reader
 
 
 @cache

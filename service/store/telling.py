@@ -54,6 +54,15 @@ def add_subscription(subscription: Subscription) -> Transaction[None]:
     yield run("insert_subscription", **_columns(subscription) | {"events": dump_text(list(subscription.events))})
 
 
+def add_within(subscription: Subscription, most: int) -> Transaction[bool]:
+    """Add a subscription, unless its owner has so many already; whether there was room."""
+    rows = yield run("count_subscriptions", owner=subscription.owner, most=most)
+    if rows[0]["subscriptions"] >= most:
+        return False
+    yield from add_subscription(subscription)
+    return True
+
+
 def delete_subscription(subscription_id: str, owner: str | None, now: int) -> Transaction[bool]:
     """End a subscription, and with it what it still waited for."""
     rows = yield run("delete_subscription", id=subscription_id, owner=owner)

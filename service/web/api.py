@@ -24,7 +24,7 @@ from service.mounts import find
 from service.orders import Order
 from service.signing import new_secret, owner_secret
 from service.store.rows import Window
-from service.store.telling import add_subscription, delete_subscription
+from service.store.telling import add_within, delete_subscription
 from service.web.answers import json_answer, problem_headers
 from service.web.native import read_submit
 from service.web.requests import WINDOW, idempotency_key, identify, read_choice, read_json, read_query, read_window
@@ -156,7 +156,9 @@ async def create_subscription(request: Request) -> Response:
     services, caller = await entered(request)
     subscription = read_subscription(await read_json(request, SMALL_BODY), caller.name, services.clock())
     await services.egress.vet(subscription.url, "url")
-    await services.database.write(add_subscription, subscription)
+    most = services.settings.deliveries.subscriptions
+    if not await services.database.write(add_within, subscription, most):
+        raise Problem("conflict", f"an owner may have at most {most} subscriptions; delete one first")
     shown = show_subscription(subscription) | {"secret": subscription.secret}
     return json_answer(shown, 201, {"location": f"/v1/subscriptions/{subscription.id}"})
 

@@ -22,6 +22,12 @@ LIMIT :limit;
 INSERT INTO subscriptions (id, owner, task_id, url, events, format, secret, description, created_at)
 VALUES (:id, :owner, :task_id, :url, :events, :format, :secret, :description, :created_at);
 
+-- name: count_subscriptions
+-- No further than the limit.
+SELECT CAST(COUNT(*) AS BIGINT) AS subscriptions FROM (
+    SELECT 1 AS one FROM subscriptions WHERE owner = :owner AND task_id IS NULL LIMIT :most
+) counted;
+
 -- name: subscriptions_to_tell
 -- They stay until the deliveries are stored: else one that is deleted meanwhile leaves a delivery that is due for ever.
 SELECT * FROM subscriptions

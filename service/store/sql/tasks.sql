@@ -163,7 +163,7 @@ ORDER BY id DESC;
 UPDATE tasks SET
     submission = 'accepted', gateway_task_id = :gateway_task_id, accepted_at = :now, updated_at = :now,
     error = CASE WHEN next_at IS NULL THEN error ELSE NULL END,
-    result = CASE WHEN result = '{}' THEN :result ELSE result END,
+    result = :result,
     deadline_at = CASE WHEN deadline_at < :deadline_at THEN :deadline_at ELSE deadline_at END,
     next_at = CASE
         WHEN next_at IS NULL THEN NULL
@@ -298,9 +298,15 @@ WHERE gateway = :gateway AND submission <> 'unsent' AND errand = 'ask' AND next_
 
 -- name: gateways_with_open_tasks
 -- In two parts, because each has an index of its own.
-SELECT gateway FROM tasks WHERE next_at IS NOT NULL AND submission <> 'unsent'
+SELECT gateway FROM tasks WHERE next_at IS NOT NULL AND submission <> 'unsent' AND errand = 'ask'
 UNION
 SELECT gateway FROM tasks WHERE next_at IS NOT NULL AND submission = 'unsent';
+
+-- name: release_task
+-- Something was heard of it meanwhile: it is due again, for whoever claims it.
+UPDATE tasks SET next_at = :next_at, lease = NULL
+WHERE id = :id AND lease = :lease AND next_at IS NOT NULL AND errand = 'ask'
+RETURNING *;
 
 -- name: put_off
 -- Nobody to ask: looked at again when its time is up.
@@ -355,6 +361,10 @@ UPDATE tasks SET
     took_ms = :took_ms, finished_at = :now, updated_at = :now, next_at = NULL, lease = NULL
 WHERE id = :id AND next_at IS NOT NULL
 RETURNING *;
+
+-- name: note_receipt
+-- The answer to a create whose callback had claimed the task already: what it says of the cost is said nowhere else.
+UPDATE tasks SET result = :result, updated_at = :now WHERE id = :id RETURNING *;
 
 -- name: renew_links
 -- Links die within a day; their gateway gives new ones.
