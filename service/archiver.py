@@ -176,6 +176,7 @@ class Archiver:
             return await self._settle(task)
         log.warning("archive.put_off task=%s misses=%d", task.id, task.misses + 1)
         next_at = now + back_off(task.misses + 1, self._chance(), longest=LONGEST_PAUSE_MS)
+        next_at = min(next_at, task.result.get("announced_at", 0) + self._settings.patience)
         await self._hub.database.write(archived.postpone, task, next_at)
         return None
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from service.assets import MOST_NAMED, STAND_IN, is_public, with_assets
+from service.assets import MOST_NAMED, STAND_IN, assets_named, is_public, with_assets
 from service.clock import SECOND, Clock
 from service.costs import read_price
 from service.dialects import DIALECTS
@@ -29,6 +29,10 @@ from service.wire import HttpAnswer, HttpRequest, Json, dumps
 log = logging.getLogger("reelhook.gateways")
 
 ANSWER_CAP = 4 * 2**20
+ASSET_ID = re.compile(
+    r"[A-Za-z0-9][\w.:-]{0,199}", re.ASCII
+)  # another spelling of an id might be the same to a gateway
+ASSET_URL = re.compile(r"asset://[A-Za-z0-9][\w.:-]{0,199}", re.ASCII)
 NO_CALLBACK = "https://reelhook.invalid/"  # where a callback will stand
 # the path of callback_url, as it is or as it stands in a query or in JSON within JSON
 CALLBACK_PATH = r"(?:\\?/|%2[fF])callbacks(?:\\?/|%2[fF]){name}(?:\\?/|%2[fF])[\w.~%-]+"
@@ -84,6 +88,11 @@ class Gateway:
             said = getattr(request, name) not in (None, (), {})
             if said and name not in surface.accepts and name not in ("metadata", "webhook_url", "extra"):
                 raise invalid(name, f"{self.dialect.title} has no such parameter")
+        for url in assets_named(request):
+            if not ASSET_URL.fullmatch(url):
+                raise invalid("media", f"holds {url[:100]!r}, which is no asset:// URL as a gateway makes them")
+        if request.asset_group_id is not None and not ASSET_ID.fullmatch(request.asset_group_id):
+            raise invalid("asset_group_id", "must be the id of a group as the gateway made it")
         request = self._as_prepared(request)
         surface.check(request)
         # refuses an `extra` that collides with a parameter, or with our callback; and what it says by another name for

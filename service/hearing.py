@@ -86,6 +86,7 @@ class Hearing:
         return Settled(accepted, dispatches)
 
     def refuse(self, task: Task, problem: Problem, now: int) -> Transaction[Settled]:
+        yield run("forget_caller", task_id=task.id)  # he is told at once, and no gateway calls back what it refused
         yield run("forget_unanswered", task_id=task.id)  # nothing was made: the same create again is a new attempt
         end = End(status=Status.FAILED, by="submit", error=problem, submission=Submission.REFUSED)
         settled = yield from settle(task.id, end, self._publisher, now)

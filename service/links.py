@@ -43,7 +43,8 @@ class Links:
         url = result_url(task, variant)
         if url is None:
             return None
-        if archived(task, variant) or (DIALECTS[task.dialect].result_needs_key and variant == "video"):
+        keyed = variant == "video" and (DIALECTS[task.dialect].result_needs_key or url.startswith("/"))
+        if archived(task, variant) or keyed:
             return self.signed(task, variant)
         return Link(url=url, expires_at=link_expiry(url, _linked_at(task)), stored="gateway")
 

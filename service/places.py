@@ -42,14 +42,14 @@ class Places:
         gateway = self._gateways.get(task.gateway)
         seen = set()
         for url in (gateway.content_url(task, variant) if gateway else None, result_url(task, variant)):
-            if url is not None and url not in seen:
+            if url is not None and not url.startswith("/") and url not in seen:
                 seen.add(url)
                 yield _get(url, gateway)
         renewed = await self._renewed(task, gateway) if gateway else task
         if isinstance(renewed, Problem):
             raise renewed
         fresh = result_url(renewed, variant)
-        if fresh is not None and fresh not in seen:
+        if fresh is not None and not fresh.startswith("/") and fresh not in seen:
             yield _get(fresh, gateway)
 
     async def _renewed(self, task: Task, gateway: Gateway) -> Task | Problem:

@@ -5,9 +5,11 @@ deliveries, and the first writer wins: whatever mixture of callbacks, looks, can
 however many processes, changes nothing.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from urllib.parse import quote
 
 from service.costs import charged
+from service.dialects import DIALECTS
 from service.errors import Problem
 from service.events import Publisher
 from service.model import Snapshot, Status, Submission, Task
@@ -117,6 +119,10 @@ def end_of(task: Task, snapshot: Snapshot, by: str, now: int, result_grace_ms: i
         return End(status=status, by=by, snapshot=snapshot)
     if now - task.result.get("announced_at", now) < result_grace_ms:
         return None
+    route = DIALECTS[task.dialect].surface(task.surface).route("content")
+    if route is not None and task.gateway_task_id is not None:  # it can be had there, link or no link
+        there = route.path.replace("{id}", quote(task.gateway_task_id, safe=""))
+        return End(status=status, by=by, snapshot=replace(snapshot, video_url=there))
     error = Problem(
         "task_failed", "the gateway says that the task succeeded, but shows no video", gateway_code="no_result"
     )

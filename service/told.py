@@ -5,6 +5,7 @@ import logging
 import re
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urljoin
 
 from service.costs import Price, reckoned
 from service.errors import Problem
@@ -47,7 +48,8 @@ def _link(snapshot: Snapshot, name: str, gateway: str, base_url: str) -> str | N
     url: str | None = getattr(snapshot, name)
     if url is None:
         return None
-    url = base_url + url if url.startswith("/") else url
+    if url.startswith("/"):  # RFC 3986, 4.2: two slashes begin another host
+        url = urljoin(base_url, url) if url.startswith("//") else base_url + url
     try:
         read_target(url, name, longest=LONGEST_TOLD)
     except Problem as problem:

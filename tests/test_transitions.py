@@ -4,6 +4,9 @@ import base64
 from dataclasses import replace
 
 import pytest
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from service.clock import DAY
 from service.model import VideoRequest, shown_url
@@ -13,7 +16,7 @@ from service.wire import dumps
 from service.worker import working
 from tests.calling_back import SLOW, TRUSTING, called
 from tests.hub import GATEWAY, SANDBOX, SETTINGS, hub, smallest
-from tests.servers import Sink
+from tests.servers import Sink, serve
 from tests.store.given import sql
 
 BODY = {"gateway": "easyrouter", "model": "dreamina-seedance-2-0", "prompt": "a cat", "metadata": {"a": 1, "b": 2}}
@@ -351,3 +354,56 @@ async def test_what_a_receipt_says_of_the_cost_survives_a_quicker_callback(tmp_p
 
         shown = await it.until(settled, lambda found: found["submission"] == "accepted")
         assert shown["usage"]["creditsCharged"] == 40
+
+
+# --- links that lead nowhere
+
+
+def finished_as(body):
+    async def app(request):
+        if request.url.path.endswith("/content"):
+            return Response(b"\x00\x00\x00\x18ftypmp42 the video", media_type="video/mp4")
+        return JSONResponse({"task_id": "task_1", "status": "queued"} if request.method == "POST" else body)
+
+    return Starlette(routes=[Route("/{path:path}", app, methods=["GET", "POST"])])
+
+
+DONE_WITHOUT = {"task_id": "task_1", "status": "SUCCESS", "progress": "100%"}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"result_url": "see dashboard"}, {"result_url": "https://[cdn/v.mp4"}, {"result_url": "http://h:99999/"}],
+)
+async def test_a_success_without_a_good_link_is_had_where_the_gateway_documents_the_download(tmp_path, more):
+    body = {"code": "success", "data": DONE_WITHOUT | more}
+    async with serve(finished_as(body)) as url, hub(tmp_path, gateway=replace(GATEWAY, base_url=url)) as it:
+        task = await it.ended(await it.submit())
+        assert (task["status"], task["video"]["url"]) == ("succeeded", task["video"]["content_url"])
+        assert (await it.http.get(task["video"]["url"])).content.endswith(b"the video")
+
+
+async def test_a_bad_link_hides_no_good_one(tmp_path):
+    good = {"status": "succeeded", "content": {"video_url": "https://media.example.com/v.mp4"}}
+    body = {"code": "success", "data": DONE_WITHOUT | {"result_url": "see dashboard", "data": good}}
+    async with serve(finished_as(body)) as url, hub(tmp_path, gateway=replace(GATEWAY, base_url=url)) as it:
+        task = await it.ended(await it.submit())
+        assert task["video"]["url"] == "https://media.example.com/v.mp4"
+
+
+# --- what is refused at once
+
+
+async def test_a_create_that_is_refused_at_once_is_not_called_back(tmp_path):
+    async with hub(tmp_path) as it, Sink().open() as sink:
+        path, body = smallest("easyrouter")
+        wanted = body | {"prompt": "[402]", "metadata": {"callback_url": sink.url}}
+        assert (await it.post(path, wanted)).status_code == 402
+        assert await it.listed("/v1/deliveries") == []
+
+
+@pytest.mark.parametrize("odd", ["asset://ID/", "asset://ID?x", "asset://%61bc", "asset:///ID", "asset://a b"])
+async def test_another_spelling_of_an_asset_is_refused(tmp_path, odd):
+    async with hub(tmp_path, "worldrouter", worker=False) as it:
+        answer = await it.submitted(media=[{"type": "image", "url": odd, "role": "reference_image"}])
+        assert (answer.status_code, it.made()) == (400, 0)

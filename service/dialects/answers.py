@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.errors import Problem
+from service.guard import LONGEST_TOLD, read_target
 from service.model import Status, View
 from service.wire import Json
 
@@ -91,6 +92,18 @@ def _ended(status: Status) -> str:
 
 def text_or_none(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def link_or_none(value: Any) -> str | None:
+    """A link that could be followed, absolute or of the gateway itself; gateways write other things there too."""
+    text = text_or_none(value)
+    if text is None or text.startswith("/"):
+        return text
+    try:
+        read_target(text, "the link", longest=LONGEST_TOLD)
+    except Problem:
+        return None
+    return text
 
 
 def object_or_empty(value: Any) -> Json:

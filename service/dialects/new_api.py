@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from service.dialects.answers import (
+    link_or_none,
     object_or_empty,
     read_failure,
     read_first_status,
@@ -114,4 +115,4 @@ def _unwrapped(body: Any) -> Json:
 def _read_url(task: Json, raw: Json) -> str | None:
     """result_url may hold text when the task failed (gateways.md F3 "Quirks"), so this is for the succeeded."""
     places = ((task, ("result_url",)), (task, ("metadata", "url")), (raw, ("content", "video_url")))
-    return next((url for body, path in places if (url := text_or_none(pick(body, path)))), None)
+    return next((url for body, path in places if (url := link_or_none(pick(body, path)))), None)

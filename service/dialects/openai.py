@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from service.dialects import openai_sizes
 from service.dialects.answers import (
+    link_or_none,
     object_or_empty,
     read_failure,
     read_first_status,
@@ -176,7 +177,7 @@ def _read(body: Json, seen: tuple[Status | None, str]) -> Snapshot:
     body = object_or_empty(body)
     status, error = read_failure(seen[0], pick(body, ("error", "message")), pick(body, ("error", "code")))
     video_id = text_or_none(body.get("id"))
-    url = text_or_none(pick(body, ("metadata", "url"))) or (video_id and f"{CREATE_PATH}/{video_id}/content")
+    url = link_or_none(pick(body, ("metadata", "url"))) or (video_id and f"{CREATE_PATH}/{video_id}/content")
     return Snapshot(
         status=status,
         word=seen[1],

@@ -46,6 +46,9 @@ LIMIT :limit;
 -- name: delete_subscription
 DELETE FROM subscriptions WHERE id = :id AND (owner = :owner OR CAST(:owner AS TEXT) IS NULL) RETURNING id;
 
+-- name: forget_caller
+DELETE FROM subscriptions WHERE task_id = :task_id AND format = 'gateway';
+
 -- name: disable_subscription
 UPDATE subscriptions SET disabled_at = :now, disabled_reason = :reason
 WHERE id = :id AND disabled_at IS NULL
