@@ -70,6 +70,17 @@ class Process:
                     assert self._process.poll() is None, self._log.read_text()
                     await asyncio.sleep(0.02)
 
+    async def refuses(self) -> None:
+        """Until it takes no more connections: it has begun to stop."""
+        async with asyncio.timeout(20):
+            while True:
+                async with httpx.AsyncClient(trust_env=False, verify=TRUST) as http:
+                    try:
+                        await http.get(self.base_url + "/health")
+                    except httpx.TransportError:
+                        return
+                await asyncio.sleep(0.02)
+
     def signal(self, number: int) -> None:
         assert self._process is not None
         self._process.send_signal(number)
@@ -215,6 +226,7 @@ async def test_a_second_signal_does_not_wait_and_loses_nothing(tmp_path):
         while not sandbox.log.creates:
             await asyncio.sleep(0.01)
         process.signal(signal.SIGINT)
+        await process.refuses()  # two signals at once may be one
         status = await asyncio.to_thread(process.stop, signal.SIGINT)
         await asyncio.gather(waiting, return_exceptions=True)
         await process.start()
