@@ -32,10 +32,11 @@ class Link:
 class Links:
     """The links that events and answers show. base_url: where this service is reached, "" for relative links."""
 
-    def __init__(self, base_url: str, tokens: ContentTokens, lifetime_ms: int) -> None:
+    def __init__(self, base_url: str, tokens: ContentTokens, lifetime_ms: int, *, archiving: bool = True) -> None:
         self.base_url = base_url
         self._tokens = tokens
         self._lifetime_ms = lifetime_ms
+        self._archiving = archiving
 
     def of(self, task: Task, variant: str) -> Link | None:
         """The link to show: the gateway's own where it is for anybody, ours where it needs the gateway's key. None
@@ -44,7 +45,7 @@ class Links:
         if url is None:
             return None
         keyed = variant == "video" and (DIALECTS[task.dialect].result_needs_key or url.startswith("/"))
-        if archived(task, variant) or keyed:
+        if self._kept(task, variant) or keyed:
             return self.signed(task, variant)
         return Link(url=url, expires_at=link_expiry(url, _linked_at(task)), stored="gateway")
 
@@ -53,12 +54,16 @@ class Links:
         has it not, for as long as the gateway may have it."""
         if result_url(task, variant) is None:
             return None
-        kept = archived(task, variant)
+        kept = self._kept(task, variant)
         expires_at = kept["expires_at"] if kept else (task.finished_at or task.created_at) + self._lifetime_ms
         token = self._tokens.issue(task.id, variant, expires_at)
         return Link(
             url=f"{self.base_url}/content/{token}", expires_at=expires_at, stored="archive" if kept else "gateway"
         )
+
+    def _kept(self, task: Task, variant: str) -> Json | None:
+        """What the archive has of it; nothing where there is no archive any more."""
+        return archived(task, variant) if self._archiving else None
 
     def read(self, token: str, now: int) -> tuple[str, str]:
         """(task id, variant) of a signed link; Forged when it is not ours, or has expired."""

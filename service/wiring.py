@@ -100,7 +100,12 @@ async def open_services(
             database=database, reads=reads, egress=egress, settings=settings.deliveries, clock=clock, chance=chance
         )
         base_url = (settings.public_url or "").rstrip("/")
-        links = Links(base_url, ContentTokens(secret_key), settings.content.link_lifetime)
+        links = Links(
+            base_url,
+            ContentTokens(secret_key),
+            settings.content.link_lifetime,
+            archiving=settings.archive.enabled,
+        )
         publisher = Publisher(links, deliveries.lease)
         hub = Hub(
             database=database, publisher=publisher, settings=settings, clock=clock, hand_over=deliveries.take_over

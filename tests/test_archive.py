@@ -407,3 +407,10 @@ async def test_what_a_killed_process_had_begun_is_deleted_with_its_file(tmp_path
     await directory.delete("m/k.mp4")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     killed.cancel()
+
+
+async def test_without_its_archive_a_result_is_not_said_to_be_in_it(tmp_path):
+    async with archiving(tmp_path) as (it, _):
+        task = await finished(it)
+    async with hub(tmp_path, worker=False) as it:
+        assert (await it.task(task["id"]))["video"]["stored"] == "gateway"
