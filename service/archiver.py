@@ -20,7 +20,7 @@ from service.clock import DAY, HOUR, MINUTE, SECOND
 from service.content import Content
 from service.events import Publisher
 from service.hub import Hub
-from service.links import VARIANTS
+from service.links import ENDINGS, VARIANTS
 from service.model import Status, Task, new_id
 from service.running import Running, leased
 from service.schedule import back_off
@@ -40,7 +40,6 @@ DRAIN_MS = 20 * SECOND
 PRUNE_AT_ONCE = 100
 UNDELETED_PAUSE_MS = HOUR  # until a file that could not be deleted is tried again
 ABANDONED_AFTER_MS = 7 * DAY  # what is stored for a task that ended some other way, and that nobody has given up
-ENDINGS = {"video": "mp4", "last_frame": "png"}
 
 
 class Unkept(Exception):

@@ -29,9 +29,8 @@ from service.wire import HttpAnswer, HttpRequest, Json, dumps
 log = logging.getLogger("reelhook.gateways")
 
 ANSWER_CAP = 4 * 2**20
-ASSET_ID = re.compile(
-    r"[A-Za-z0-9][\w.:-]{0,199}", re.ASCII
-)  # another spelling of an id might be the same to a gateway
+# strictly as gateways make them: another spelling of an id might be the same to one
+ASSET_ID = re.compile(r"[A-Za-z0-9][\w.:-]{0,199}", re.ASCII)
 ASSET_URL = re.compile(r"asset://[A-Za-z0-9][\w.:-]{0,199}", re.ASCII)
 NO_CALLBACK = "https://reelhook.invalid/"  # where a callback will stand
 # the path of callback_url, as it is or as it stands in a query or in JSON within JSON
@@ -296,6 +295,8 @@ class Gateway:
 
     def _judge_create(self, surface: Surface, answer: HttpAnswer) -> CreateOutcome:
         told = self._judge(answer, self.dialect.read_error)
+        if isinstance(told, Refused) and told.problem.code == "not_found":  # there is no task yet that could be missing
+            return Refused(replace(told.problem, code="unknown_route"))
         if isinstance(told, Unknown):
             return Unknown(self._doubt(told.problem.message, told.problem))
         if not isinstance(told, dict):
@@ -327,8 +328,6 @@ class Gateway:
             self._fulls += 1
             self.full_until = max(self.full_until, self._clock() + (_bounded(problem) or full_pause(self._fulls)))
             return Busy(problem)
-        if problem.code == "not_found":  # there is no task yet that could be missing
-            problem = replace(problem, code="unknown_route")
         refused = problem.code in REFUSALS and answer.status not in (408, 425)
         return Refused(problem) if refused else Unknown(problem)
 

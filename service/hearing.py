@@ -15,7 +15,7 @@ from service.gateways import Gateway
 from service.model import Snapshot, Status, Submission, Task, VideoRequest, new_id
 from service.schedule import back_off
 from service.settings import Settings
-from service.settling import End, Settled, conclude, end_of, merged, progressed, settle
+from service.settling import End, Settled, conclude, end_of, progressed, settle, with_receipt
 from service.signing import Forged
 from service.store.rows import Callback, Dispatch, error_text
 from service.store.statements import Transaction, run
@@ -55,22 +55,22 @@ class Hearing:
 
     def accept(self, task: Task, snapshot: Snapshot, next_at: int, now: int) -> Transaction[Settled]:
         before = yield from _current(task)
-        # what a receipt says of the cost is said nowhere else; a link in a callback is not believed by this
-        receipt = replace(snapshot, video_url=None, last_frame_url=None)
+        # a link in a callback is not believed by this
+        result = dump_text(with_receipt(before, replace(snapshot, video_url=None, last_frame_url=None)))
         accepted = yield from step(
             "accept_task",
             id=task.id,
             gateway_task_id=snapshot.gateway_task_id,
             next_at=next_at,
             deadline_at=now + self.lifetime_ms(task.request),  # it counts from now, however long the task has waited
-            result=dump_text(merged(before, receipt)),
+            result=result,
             now=now,
         )
         if accepted is None:
             if before.gateway_task_id != snapshot.gateway_task_id:
                 log.error("task.accepted_otherwise task=%s gateway_task=%s", task.id, snapshot.gateway_task_id)
                 return Settled(before, [])
-            noted = yield from step("note_receipt", id=task.id, result=dump_text(merged(before, receipt)), now=now)
+            noted = yield from step("note_receipt", id=task.id, result=result, now=now)
             if noted is not None and snapshot.cost:
                 yield from book(before.result, noted, ended=False)
             return Settled(noted or before, [])
@@ -86,6 +86,9 @@ class Hearing:
         return Settled(accepted, dispatches)
 
     def refuse(self, task: Task, problem: Problem, now: int) -> Transaction[Settled]:
+        before = yield from _current(task)
+        if before.status.terminal or before.errand == "archive":
+            return Settled(before, [])  # a callback has told its end, and somebody may be about to be told of it
         yield run("forget_caller", task_id=task.id)  # he is told at once, and no gateway calls back what it refused
         yield run("forget_unanswered", task_id=task.id)  # nothing was made: the same create again is a new attempt
         end = End(status=Status.FAILED, by="submit", error=problem, submission=Submission.REFUSED)

@@ -12,6 +12,7 @@ from service.signing import ContentTokens
 from service.wire import Json
 
 VARIANTS = ("video", "last_frame")
+ENDINGS = {"video": "mp4", "last_frame": "png"}  # of file names
 GATEWAY_LIFETIME_MS = DAY  # gateways.md section 2: "content.video_url and last_frame_url 24 h"; ASSUME it of all
 
 LATEST = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * SECOND  # that can be written down as a date

@@ -59,15 +59,18 @@ class Looks:
             await self.expire(task)
 
     async def expire(self, task: Task, *, unsent: bool = False) -> None:
-        """unsent: it was claimed to be sent, and provably was not."""
+        """End a claimed task because nothing was heard of it; where something was meanwhile, it is due for a look
+        again. unsent: it was claimed to be sent, and provably was not."""
         submission = Submission.UNSENT if unsent else None
         doubted = task.submission is not Submission.ACCEPTED
         error = (
             task.error if doubted and task.error else Problem("expired", "the task did not finish before its deadline")
         )
-        await self._hub.end(
-            task.id, End(status=Status.EXPIRED, by="deadline", error=error, submission=submission, silence_since=task)
-        )
+        end = End(status=Status.EXPIRED, by="deadline", error=error, submission=submission, silence_since=task)
+        if await self._hub.end(task.id, end) is None:
+            gateway = self._gateways.get(task.gateway)
+            next_at = self._hub.clock() + (gateway.min_interval_ms if gateway else 0)
+            await self._hub.database.write(step, "release_task", id=task.id, lease=task.lease, next_at=next_at)
 
     async def _look_at_one(self, task: Task) -> None:
         """Do what the task is due for: ask about it, give up a lost create, or end it."""

@@ -20,8 +20,8 @@ from service.model import Snapshot
 # What an error behind HTTP 200 is, dialects/refusals.py decides.
 REFUSALS = frozenset(
     (
-        *("invalid_request", "unsupported_model", "unauthorized", "insufficient_credit", "forbidden", "unknown_route"),
-        *("method_not_allowed", "too_large", "unsupported_media_type"),
+        *("invalid_request", "unsupported_model", "unauthorized", "insufficient_credit", "forbidden", "not_found"),
+        *("unknown_route", "method_not_allowed", "too_large", "unsupported_media_type"),
     )
 )
 BUSY = frozenset(("rate_limited", "too_many_pending"))

@@ -96,7 +96,7 @@ class Preparing:
 
     async def doubt_assets(self, task: Task, problem: Problem) -> None:
         """Have a task's images made anew for the next one, where the gateway may not know their assets any more."""
-        if problem.code in ("forbidden", "not_found") and task.assets:
+        if problem.code in ("forbidden", "unknown_route") and task.assets:
             urls = task.assets.get("urls", {}).values()
             await self._database.write(forget_sources, task.owner, task.gateway, list(urls))
 

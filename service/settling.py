@@ -43,14 +43,14 @@ class Settled:
 
 
 def settle(task_id: str, end: End, publisher: Publisher, now: int) -> Transaction[Settled | None]:
-    """Make a task terminal, once, with its event and deliveries; None when it was terminal already."""
+    """Make a task terminal, once, with its event and deliveries; None when it was terminal already, or the end is not
+    true of it any more."""
     task = yield from find_task(task_id)
     if task is None or task.status.terminal:
         return None
     if task.errand == "archive" and end.status is not Status.SUCCEEDED:
         return None  # its success is announced, and only waits for the archive
     if end.silence_since is not None and _heard_since(end.silence_since, task):
-        yield from step("release_task", id=task_id, lease=end.silence_since.lease, next_at=now)
         return None
     snapshot_id = end.snapshot.gateway_task_id if end.snapshot else None
     settled = yield from step(
@@ -143,6 +143,17 @@ def merged(task: Task, snapshot: Snapshot | None) -> Json:
         "answer": snapshot.answer or None,
     }
     return task.result | {name: value for name, value in news.items() if value is not None}
+
+
+def with_receipt(task: Task, receipt: Snapshot) -> Json:
+    """What is known of the result with what a receipt says, which may be said nowhere else. It is the oldest news there
+    is, however late it comes: whatever a callback has told before it stays."""
+    told, known = merged(replace(task, result={}), receipt), task.result
+    both = {
+        "usage": (told.get("usage", {}) | known.get("usage", {})) or None,
+        "cost": charged(told.get("cost"), known.get("cost")),
+    }
+    return told | known | {name: value for name, value in both.items() if value is not None}
 
 
 def moved(task: Task, snapshot: Snapshot) -> Status:

@@ -148,7 +148,12 @@ class Tasks:
         """Prepare a task, if there is anything to prepare; send the create when it is committed as `sending`; and
         record what came of it."""
         gateway = self._gateways[task.gateway]
-        task = await self._reads.whole(task)
+        try:
+            task = await self._reads.whole(task)
+        except Exception:  # the database may be busy: nothing has left, and a doubt would be untrue
+            log.exception("task.unread task=%s", task.id)
+            unread = Unsent(Problem("internal", "the inline media of this task could not be read just now"))
+            return await asyncio.shield(self._surely_record(task, gateway, unread))
         if task.preparing:
             prepared = await self._leased(task, self._preparing.prepare(task, gateway))
             done = await self._preparing.record(task, prepared)

@@ -7,6 +7,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from service.settings import RouteSettings, Span
 from service.store.tasks import claim_tasks
@@ -14,6 +17,7 @@ from service.wiring import open_services
 from service.worker import working
 from tests.hub import GATEWAY, SETTINGS, Hub, hub
 from tests.pictures import Pictures
+from tests.servers import serve
 
 MODERATED = replace(GATEWAY, moderate=True)
 CAT, DOG = "https://example.com/cat.png", "https://example.com/dog.png"
@@ -237,6 +241,27 @@ async def test_an_asset_that_the_gateway_has_lost_is_made_anew_for_the_next_task
     assert (await submitted(worldrouter, CAT))["task"]["submission"] == "refused"
     assert (await submitted(worldrouter, CAT))["submission"] == "accepted"
     assert sources(worldrouter) == [CAT, CAT]
+
+
+async def test_a_create_that_finds_nothing_there_has_its_assets_made_anew_for_the_next_task(worldrouter):
+    await submitted(worldrouter, CAT)
+    gateway = worldrouter.services.gateways["worldrouter"]
+    there, gateway.base_url = gateway.base_url, gateway.base_url + "/wrong"
+    assert (await submitted(worldrouter, CAT))["error"]["code"] == "unknown_route"
+    gateway.base_url = there
+    await submitted(worldrouter, CAT)
+    assert sources(worldrouter) == [CAT, CAT]
+
+
+async def nothing_there(request):
+    return JSONResponse({"error": {"message": "no such group"}}, 404)
+
+
+async def test_an_upload_that_finds_nothing_there_is_told_as_such(tmp_path):
+    app = Starlette(routes=[Route("/{path:path}", nothing_there, methods=["POST"])])
+    async with serve(app) as url, hub(tmp_path, "worldrouter", gateway=replace(GATEWAY, base_url=url)) as it:
+        answer = await it.submitted(media=references(CAT))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
 
 
 async def test_more_images_than_any_gateway_takes_are_refused_before_anything_is_stored(tmp_path):

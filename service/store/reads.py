@@ -18,8 +18,8 @@ from service.store.rows import (
     Callback,
     Replay,
     Window,
-    _replay,
     delivery_from_row,
+    replay_from_row,
     subscription_from_row,
     task_from_row,
 )
@@ -27,9 +27,6 @@ from service.store.statements import Database, Rows
 from service.wire import Json, loads
 
 TASK_ID_LENGTH = len("task_") + 26
-
-
-# --- reads
 
 
 class Reads:
@@ -142,13 +139,15 @@ class Reads:
 
     async def whole(self, task: Task) -> Task:
         """The task with its inline media, for the create."""
-        rows = await self._database.read("request", task_id=task.id) if task.slim else []
-        return replace(task, request=request_from_json(loads(rows[0]["body"]))) if rows else task
+        if not task.slim:
+            return task
+        (row,) = await self._database.read("request", task_id=task.id)
+        return replace(task, request=request_from_json(loads(row["body"])))
 
     async def replay(self, owner: str, key: str) -> Replay | None:
         """What an idempotency key stands for, where it is known."""
         rows = await self._database.read("idempotency_key", owner=owner, key=key)
-        return _replay(rows[0]) if rows else None
+        return replay_from_row(rows[0]) if rows else None
 
     async def archived_size(self) -> int:
         """How many bytes the archive keeps, or has reserved for what is on its way."""

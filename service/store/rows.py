@@ -94,11 +94,11 @@ class Dispatch:
 # --- rows as values, values as rows
 
 
-def _digest(body: str) -> str:
+def digest_of(body: str) -> str:
     return hashlib.sha256(body.encode()).hexdigest()
 
 
-def _columns(value: Any) -> Json:
+def columns_of(value: Any) -> Json:
     return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 
@@ -143,11 +143,11 @@ def error_text(problem: Problem | None) -> str | None:
 
 
 def subscription_from_row(row: Row) -> Subscription:
-    return Subscription(**dict(row) | {"events": _event_types(row["events"])})
+    return Subscription(**dict(row) | {"events": read_event_types(row["events"])})
 
 
 @lru_cache(maxsize=256)
-def _event_types(stored: str) -> tuple[str, ...]:
+def read_event_types(stored: str) -> tuple[str, ...]:
     """A few lists serve all subscriptions, and each event is matched against every one of its owner."""
     return tuple(loads(stored))
 
@@ -161,7 +161,7 @@ def _problem(body: Json) -> Problem:
     return Problem(**{name: value for name, value in body.items() if name != "retryable"})
 
 
-def _replay(row: Row) -> Replay:
+def replay_from_row(row: Row) -> Replay:
     # an answer that was kept before a column came has nothing to say in it
     answer = (
         task_from_row(dict.fromkeys(_TASK_COLUMNS) | _SINCE_ADDED | loads(row["answer"])) if row["answer"] else None
@@ -169,6 +169,6 @@ def _replay(row: Row) -> Replay:
     return Replay(task_id=row["task_id"], fingerprint=row["fingerprint"], answer=answer)
 
 
-def _dispatch(row: Row, lease: str, until: int) -> Dispatch:
+def dispatch_from_row(row: Row, lease: str, until: int) -> Dispatch:
     names = ("event_id", "event_type", "subscription_id", "attempts", "created_at", "url", "secret", "body")
     return Dispatch(delivery_id=row["id"], lease=lease, leased_until=until, **{name: row[name] for name in names})

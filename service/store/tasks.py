@@ -14,9 +14,9 @@ from service.store.rows import (
     IdempotencyKey,
     Repeatable,
     Replay,
-    _columns,
-    _digest,
-    _replay,
+    columns_of,
+    digest_of,
+    replay_from_row,
     task_from_row,
     task_to_json,
 )
@@ -25,9 +25,6 @@ from service.store.telling import add_subscription
 from service.wire import dump_text
 
 SLIM_ABOVE = 16 * 1024  # a request of more characters keeps its inline media apart
-
-
-# --- tasks
 
 
 def insert_task(
@@ -50,7 +47,7 @@ def insert_task(
         )
         if not won:
             rows = yield run("idempotency_key", owner=task.owner, key=key.key)
-            return _replay(rows[0])
+            return replay_from_row(rows[0])
     if repeatable is not None:
         taken = yield run(
             "take_unanswered", owner=task.owner, fingerprint=repeatable.fingerprint, since=repeatable.since
@@ -148,7 +145,7 @@ def claim_tasks(name: str, /, **params: Any) -> Transaction[list[Task]]:
 
 
 def insert_callback(callback: Callback) -> Transaction[None]:
-    yield run("insert_callback", **_columns(callback) | {"digest": _digest(callback.body)})
+    yield run("insert_callback", **columns_of(callback) | {"digest": digest_of(callback.body)})
 
 
 def callback_bodies(task_id: str) -> Transaction[list[str]]:
@@ -164,4 +161,4 @@ def is_anothers(task: Task, gateway_task_id: str) -> Transaction[bool]:
 
 def callback_seen(task_id: str, body: str) -> Transaction[bool]:
     """Whether the same bytes have come before."""
-    return bool((yield run("callback_seen", task_id=task_id, digest=_digest(body))))
+    return bool((yield run("callback_seen", task_id=task_id, digest=digest_of(body))))

@@ -6,21 +6,19 @@ from service.model import (
     Event,
     Subscription,
 )
-from service.store.rows import Dispatch, _columns, _dispatch, _event_types, subscription_from_row
+from service.store.rows import Dispatch, columns_of, dispatch_from_row, read_event_types, subscription_from_row
 from service.store.statements import Transaction, run, run_many
 from service.wire import dump_text
-
-# --- events, subscriptions, deliveries
 
 
 def insert_event(event: Event) -> Transaction[bool]:
     """False when the task has told this before."""
-    return bool((yield run("insert_event", **_columns(event))))
+    return bool((yield run("insert_event", **columns_of(event))))
 
 
 def subscriptions_to_tell(owner: str, task_id: str, event_type: str) -> Transaction[list[Subscription]]:
     rows = yield run("subscriptions_to_tell", owner=owner, task_id=task_id)
-    return [subscription_from_row(row) for row in rows if event_type in _event_types(row["events"])]
+    return [subscription_from_row(row) for row in rows if event_type in read_event_types(row["events"])]
 
 
 def insert_deliveries(event: Event, dispatches: Sequence[Dispatch], *, leased: bool) -> Transaction[None]:
@@ -47,11 +45,11 @@ def insert_deliveries(event: Event, dispatches: Sequence[Dispatch], *, leased: b
 def claim_deliveries(now: int, until: int, lease: str, limit: int) -> Transaction[list[Dispatch]]:
     rows = yield run("due_deliveries", now=now, limit=limit)
     yield run_many("lease_delivery", [{"id": row["id"], "until": until, "lease": lease} for row in rows])
-    return [_dispatch(row, lease, until) for row in rows]
+    return [dispatch_from_row(row, lease, until) for row in rows]
 
 
 def add_subscription(subscription: Subscription) -> Transaction[None]:
-    yield run("insert_subscription", **_columns(subscription) | {"events": dump_text(list(subscription.events))})
+    yield run("insert_subscription", **columns_of(subscription) | {"events": dump_text(list(subscription.events))})
 
 
 def add_within(subscription: Subscription, most: int) -> Transaction[bool]:

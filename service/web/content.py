@@ -17,6 +17,7 @@ from service.byte_ranges import ByteRange, OutOfRange, Part
 from service.content import check_result
 from service.egress import Lost
 from service.errors import Problem
+from service.links import ENDINGS
 from service.model import Task
 from service.signing import Forged
 from service.web.ranges import asked_range, continues, has_already, part_headers, unchanged, unsatisfied
@@ -27,7 +28,6 @@ log = logging.getLogger("reelhook.content")
 
 TOKEN_MOST = 512
 CACHING = {"cache-control": "private, max-age=3600"}
-ENDINGS = {"video": "mp4", "last_frame": "png"}
 
 
 class ContentAnswer(Response):
