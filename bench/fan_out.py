@@ -26,12 +26,13 @@ import httpx
 
 from service.egress import Egress, open_egress
 from service.guard import Guard
-from service.model import Status, Submission, Subscription, Task, VideoRequest, new_id
+from service.model import Status, Submission, Task, VideoRequest, new_id
 from service.settings import DeliverySettings, EgressSettings, Settings
 from service.settling import End
 from service.signing import new_secret
 from service.store.tasks import insert_task
 from service.store.telling import add_subscription
+from service.subscriptions import Subscription
 from service.wire import HttpRequest
 from service.wiring import Services, open_services
 from service.worker import working

@@ -16,7 +16,7 @@ from service.clock import SECOND, Clock
 from service.egress import Egress, Lost, NotSent
 from service.events import Lease
 from service.lanes import Lane, Lanes
-from service.model import Attempt, DeliveryStatus, new_id
+from service.model import new_id
 from service.schedule import retry_at
 from service.settings import DeliverySettings
 from service.signing import sign
@@ -25,6 +25,7 @@ from service.store.recording import Outcome, Return, record_attempts
 from service.store.rows import Dispatch
 from service.store.statements import Database
 from service.store.telling import claim_deliveries
+from service.subscriptions import Attempt, DeliveryStatus
 from service.wire import HttpAnswer, HttpRequest
 
 log = logging.getLogger("reelhook.deliveries")
@@ -196,7 +197,7 @@ class Deliveries:
         )
         log.info(
             "delivery.attempt delivery=%s event=%s type=%s subscription=%s number=%d status=%s error=%r ms=%d",
-            *(dispatch.delivery_id, dispatch.event_id, dispatch.event_type, dispatch.subscription_id),
+            *(dispatch.delivery_id, dispatch.event_id, dispatch.event_type, dispatch.subscription.id),
             *(number, status, error, attempt.duration_ms),
         )
         if delivered:
@@ -214,9 +215,9 @@ class Deliveries:
             "x-reelhook-delivery": dispatch.delivery_id,
             "x-reelhook-attempt": str(dispatch.attempts + 1),
             "x-reelhook-event": dispatch.event_type,
-            **sign(dispatch.secret, dispatch.event_id, now // 1000, body),
+            **sign(dispatch.subscription.secret, dispatch.event_id, now // 1000, body),
         }
-        request = HttpRequest(method="POST", url=dispatch.url, headers=headers, body=body)
+        request = HttpRequest(method="POST", url=dispatch.subscription.url, headers=headers, body=body)
         try:
             answer = await self._egress.deliver(
                 request, timeout_ms=self._settings.timeout, cap=self._settings.answer_cap
@@ -266,7 +267,7 @@ class Deliveries:
 def _lane_of(dispatch: Dispatch) -> tuple[str, str]:
     """Whose lane: the secret stands for the subscription. The one-shot subscriptions of an owner share his secret, so
     that what is known of his endpoint is known of it for the next task too."""
-    return dispatch.secret, dispatch.url.partition("?")[0]
+    return dispatch.subscription.secret, dispatch.subscription.url.partition("?")[0]
 
 
 def _shown(answer: HttpAnswer | None) -> str:

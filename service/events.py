@@ -1,15 +1,23 @@
 """Events: the fact, its envelope, and one delivery for each subscription that wants it, in the caller's transaction."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.formats import FORMATS
-from service.formats.standard import envelope
+from service.formats.shape import Rendered, Telling
+from service.formats.standard import envelope, show_task
 from service.links import Links
 from service.model import Event, Task, new_id
 from service.store.rows import Dispatch
-from service.store.statements import Transaction
+from service.store.statements import Transaction, run
 from service.store.telling import insert_deliveries, insert_event, subscriptions_to_tell
+from service.subscriptions import Subscription
+from service.wire import Json, dump_text
+
+log = logging.getLogger("reelhook.events")
+
+UNTOLD = "Reelhook could not put this event into this format; the log of the service says why"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,34 +33,79 @@ class Publisher:
     run elsewhere."""
 
     def __init__(self, links: Links, lease: Callable[[], Lease | None]) -> None:
-        self._links = links
+        self.links = links
         self._lease = lease
 
     def publish(self, task: Task, event_type: str, now: int) -> Transaction[list[Dispatch]]:
-        """Store an event and its deliveries; the deliveries that this process's senders now hold. A task tells each of
-        its facts once: the second time nothing happens."""
-        event_id = new_id("evt", now)
-        body = envelope(event_id, event_type, now, task, self._links)
-        event = Event(id=event_id, owner=task.owner, task_id=task.id, type=event_type, created_at=now, body=body)
+        """Store an event about a task and its deliveries; the deliveries that this process's senders now hold. A task
+        tells each of its facts once: the second time nothing happens."""
+        data = {"task": show_task(task, self.links)}
+        return (yield from self._tell(task.owner, event_type, data, now, task))
+
+    def announce(self, owner: str, event_type: str, data: Json, now: int) -> Transaction[list[Dispatch]]:
+        """The same for what is about no task. data: the envelope's."""
+        return (yield from self._tell(owner, event_type, data, now, None))
+
+    def _tell(
+        self, owner: str, event_type: str, data: Json, now: int, task: Task | None
+    ) -> Transaction[list[Dispatch]]:
+        event, body = made_event(owner, event_type, data, now, task_id=task.id if task else None)
         if not (yield from insert_event(event)):
             return []
+        subscriptions = yield from subscriptions_to_tell(event, data)
+        telling = Telling(event=event, envelope=body, task=task, links=self.links)
+        return (yield from self.deliver(telling, subscriptions, now))
+
+    def deliver(self, telling: Telling, subscriptions: list[Subscription], now: int) -> Transaction[list[Dispatch]]:
+        """Store a delivery of an event for each of these subscriptions; those that this process's senders now hold."""
         lease = self._lease()
-        subscriptions = yield from subscriptions_to_tell(task.owner, task.id, event_type)
-        dispatches = [
-            Dispatch(
+        dispatches: list[Dispatch] = []
+        untold: list[Dispatch] = []
+        for subscription in subscriptions:
+            rendered = _rendered(telling, subscription)
+            dispatch = Dispatch(
                 delivery_id=new_id("dlv", now),
-                event_id=event_id,
-                event_type=event_type,
-                subscription_id=subscription.id,
-                attempts=0,
+                event_id=telling.event.id,
+                event_type=telling.event.type,
+                subscription=subscription,
                 created_at=now,
-                url=subscription.url,
-                secret=subscription.secret,
-                body=FORMATS[subscription.format](event, task, self._links),
+                body=rendered.body if rendered else telling.event.body,
+                headers=rendered.headers if rendered else {},
                 lease=lease.token if lease else "",
                 leased_until=lease.until if lease else now,
             )
-            for subscription in subscriptions
-        ]
-        yield from insert_deliveries(event, dispatches, leased=lease is not None)
-        return dispatches if lease is not None else []
+            (dispatches if rendered else untold).append(dispatch)
+        fresh = [dispatch for dispatch in dispatches if dispatch.subscription.may_be_told_at <= now]
+        held = [dispatch for dispatch in dispatches if dispatch.subscription.may_be_told_at > now]
+        yield from insert_deliveries(telling.event, fresh, leased=lease is not None)
+        yield from insert_deliveries(telling.event, held + untold, leased=False)
+        for dispatch in untold:
+            yield run("cancel_delivery", id=dispatch.delivery_id, now=now, reason=UNTOLD)
+        return fresh if lease is not None else []
+
+
+def made_event(
+    owner: str, event_type: str, data: Json, now: int, *, task_id: str | None = None, test: bool = False
+) -> tuple[Event, Json]:
+    """A new event, and its body as a value."""
+    event_id = new_id("evt", now)
+    body = envelope(event_id, event_type, now, data) | ({"test": True} if test else {})
+    event = Event(
+        id=event_id,
+        owner=owner,
+        task_id=task_id,
+        type=event_type,
+        created_at=now,
+        body=dump_text(body),
+        test=int(test),
+    )
+    return event, body
+
+
+def _rendered(telling: Telling, subscription: Subscription) -> Rendered | None:
+    """None when it cannot be: one subscriber's format must not keep a task from ending."""
+    try:
+        return FORMATS[subscription.format].render(telling, subscription.options)
+    except Exception:
+        log.exception("event.not_rendered event=%s subscription=%s", telling.event.id, subscription.id)
+        return None

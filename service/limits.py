@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from service.clock import DAY, SECOND
 from service.costs import amount_text, read_money
 from service.errors import Problem, SettingsError
-from service.model import Subscription, Task, iso
+from service.model import Task, iso
 from service.settings import OwnerSettings, Settings
 from service.store.rows import IdempotencyKey, Repeatable, Replay
 from service.store.statements import Transaction, run
 from service.store.tasks import insert_task
+from service.subscriptions import Subscription
 from service.usage import charged_between
 
 EVERYBODY = "*"

@@ -1,4 +1,4 @@
-"""The words of the domain as values: task, snapshot, event, subscription, delivery, attempt.
+"""The words of the domain as values: task, snapshot, event. Who is told stands in `subscriptions`.
 
 Instants are unix milliseconds (`…_at`), spans milliseconds (`…_ms`). Ids are a prefix and 26 characters that sort by
 time: `task_…`, `evt_…`, `sub_…`, `dlv_…`.
@@ -60,11 +60,14 @@ class Status(StrEnum):
 
 TERMINAL = tuple(status for status in Status if status.terminal)
 
-EVENT_TYPES = (
+TASK_EVENTS = (
     "task.accepted",
     "task.running",
     *(f"task.{status}" for status in TERMINAL),
 )
+# About how others are told; a subscription hears them where it names them, and never about itself.
+OPERATIONAL_EVENTS = ("subscription.failing", "subscription.disabled", "delivery.exhausted")
+EVENT_TYPES = TASK_EVENTS + OPERATIONAL_EVENTS
 TERMINAL_EVENTS = tuple(f"task.{status}" for status in TERMINAL)
 # The event by which a status is told: a queued task is one that the gateway has accepted.
 EVENT_OF = {status: "task.accepted" if status is Status.QUEUED else f"task.{status}" for status in Status}
@@ -95,7 +98,8 @@ class VideoRequest:
     """What the caller wants, in no gateway's words. None means: not said.
 
     duration: seconds, -1 lets the model choose. execution_expires_after: seconds. metadata: the caller's own, never
-    parameters. extra: passed to the gateway as it is. webhook_url: where the caller of this one task wants its end.
+    parameters. external_id: his own name for the task. extra: passed to the gateway as it is. webhook_url: where the
+    caller of this one task wants its end.
     """
 
     model: str
@@ -113,6 +117,7 @@ class VideoRequest:
     media: tuple[Media, ...] = ()
     asset_group_id: str | None = None
     metadata: Json = field(default_factory=dict)
+    external_id: str | None = None
     webhook_url: str | None = None
     extra: Json = field(default_factory=dict)
 
@@ -198,6 +203,7 @@ class Task:
     mount: the compatible API that it came in by, None for the native one; caller_…: what is spoken there, and the model
     by the caller's name for it, where a route leads to another one. deleted_at: when its caller hid it from that API.
     preparing: 1 while some of its images have still to be taken in by the gateway. assets: what was made of them.
+    attempt: which try this is, 1 for the first; retry_of: the task that it tries again.
     """
 
     id: str
@@ -238,6 +244,8 @@ class Task:
     deleted_at: int | None = None
     preparing: int = 0
     assets: Json = field(default_factory=dict)
+    attempt: int = 1
+    retry_of: str | None = None
 
     @property
     def video_url(self) -> str | None:
@@ -246,72 +254,18 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """An immutable fact about a task. `body` is the canonical JSON envelope: the same bytes for ever."""
+    """An immutable fact about a task, a subscription or a delivery. `body` is the canonical JSON envelope: the same
+    bytes for ever, "" once they have been expunged. task_id: None where it is about no task. seq: its place in its
+    owner's feed, in the order of commits. test: 1 where somebody asked for it, to see whether it arrives."""
 
     id: str
     owner: str
-    task_id: str
+    task_id: str | None
     type: str
     created_at: int
     body: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subscription:
-    """Who wants which events, where, in which format. task_id: only that task's (one-shot)."""
-
-    id: str
-    owner: str
-    url: str
-    events: tuple[str, ...]
-    format: str
-    secret: str
-    created_at: int
-    task_id: str | None = None
-    description: str | None = None
-    disabled_at: int | None = None
-    disabled_reason: str | None = None
-
-
-class DeliveryStatus(StrEnum):
-    """pending until a 2xx (delivered), the end of the schedule (exhausted) or of the subscription (cancelled)."""
-
-    PENDING = "pending"
-    DELIVERED = "delivered"
-    EXHAUSTED = "exhausted"
-    CANCELLED = "cancelled"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """One event for one subscription. next_at: when the next attempt is due; None exactly when it is over."""
-
-    id: str
-    owner: str
-    event_id: str
-    event_type: str
-    subscription_id: str
-    status: DeliveryStatus
-    created_at: int
-    next_at: int | None
-    attempts: int = 0
-    finished_at: int | None = None
-    last_status: int | None = None
-    last_error: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One HTTP request of a delivery. ambiguous: it was sent, and nobody knows whether it was received."""
-
-    delivery_id: str
-    number: int
-    started_at: int
-    duration_ms: int
-    status: int | None
-    error: str | None = None
-    ambiguous: bool = False
-    response: str = ""
+    seq: int = 0
+    test: int = 0
 
 
 def request_to_json(request: VideoRequest) -> Json:

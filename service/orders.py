@@ -9,13 +9,13 @@ from service.errors import Problem
 from service.gateways import Gateway
 from service.model import (
     TERMINAL_EVENTS,
-    Subscription,
     Task,
     VideoRequest,
     new_id,
     request_to_json,
 )
 from service.mounts import Mount, respelled
+from service.subscriptions import Subscription
 from service.wire import canonical
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from service.model import EVENT_TYPES
+from service.model import TASK_EVENTS
 from tests.hub import GATEWAY, SANDBOX, hub, smallest
 
 BODY = {"gateway": "easyrouter", "model": "dreamina-seedance-2-0", "prompt": "a cat"}
@@ -249,7 +249,7 @@ async def test_a_secret_is_shown_once(hub_without_worker):
 
 async def test_a_subscription_that_names_no_events_gets_the_four_ends(hub_without_worker):
     subscription = await hub_without_worker.subscribe("http://127.0.0.1/")
-    assert set(subscription["events"]) == set(EVENT_TYPES) - {"task.accepted", "task.running"}
+    assert set(subscription["events"]) == set(TASK_EVENTS) - {"task.accepted", "task.running"}
 
 
 async def test_pages_lead_through_all_tasks_newest_first(tmp_path):

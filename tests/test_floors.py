@@ -30,7 +30,17 @@ FLOORS = {
     5: ("dialects", "keys", "pace", "usage", "unanswered"),
     4: ("store", "settings_page", "images", "archive", "costs"),
     3: ("assets", "settings_file", "readers"),
-    2: ("egress", "signing", "schedule", "model", "settings", "sandbox_video", "sandbox_script", "sandbox_log"),
+    2: (
+        "egress",
+        "signing",
+        "subscriptions",
+        "schedule",
+        "model",
+        "settings",
+        "sandbox_video",
+        "sandbox_script",
+        "sandbox_log",
+    ),
     1: ("wire", "byte_ranges", "image_size", "guard", "claiming", "lanes"),
     0: ("errors", "clock", ""),
 }

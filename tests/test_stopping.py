@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from service.deliveries import Deliveries
-from service.model import Subscription
 from service.settings import Settings, Span
 from service.store.rows import Dispatch
 from service.store.statements import Database, P, T, Transaction
 from service.store.telling import add_subscription, insert_deliveries, insert_event
+from service.subscriptions import Subscription
 from service.wiring import Services, open_services
 from tests.hub import SETTINGS
 from tests.servers import Sink

@@ -1,15 +1,11 @@
-"""The formats that events are told in: Event and task in, the body of a request out; one entry for each."""
+"""The formats that events are told in, one entry for each; what one is stands in `shape`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from service.formats import gateway, standard
-from service.links import Links
-from service.model import Event, Task
+from service.formats.shape import Format
 
-Format = Callable[[Event, Task, Links], str]
+FORMATS: Mapping[str, Format] = {shape.name: shape for shape in (standard.FORMAT, gateway.FORMAT)}
 
-FORMATS: Mapping[str, Format] = {"standard": standard.render, "gateway": gateway.render}
-"""Name -> render. The bytes are frozen with the delivery: every attempt sends the same."""
-
-OFFERED = ("standard",)
+OFFERED = tuple(name for name, shape in FORMATS.items() if shape.offered)
 """What a subscription may ask for; `gateway` is for the one-shot callbacks of the compatible API."""

@@ -4,18 +4,30 @@ from dataclasses import replace
 
 from service.dialects import DIALECTS
 from service.dialects.shape import Surface
+from service.formats.shape import Format, Rendered, Telling
 from service.links import Links
-from service.model import Event, Snapshot, Task, View
-from service.wire import dump_text
+from service.model import Snapshot, Task, View
+from service.wire import Json, dump_text
 
 
-def render(event: Event, task: Task, links: Links) -> str:
+def render(telling: Telling, options: Json) -> Rendered:
     """In the words of the API that the task came in by, whichever gateway it went out to."""
+    task, links = telling.task, telling.links
+    assert task is not None and links is not None  # it is offered to nobody, and belongs to one task
     dialect = DIALECTS[task.caller_dialect or task.dialect]
     surface = dialect.surface(task.caller_surface or task.surface)
     seen = view(task, surface, links)
     same_shape = dialect.write_callback is surface.write_task
-    return dump_text(surface.answered_task(seen) if same_shape else dialect.write_callback(seen))
+    return Rendered(body=dump_text(surface.answered_task(seen) if same_shape else dialect.write_callback(seen)))
+
+
+FORMAT = Format(
+    name="gateway",
+    title="the gateway's own callback",
+    source="docs/gateways.md",
+    render=render,
+    offered=False,
+)
 
 
 def view(task: Task, surface: Surface, links: Links) -> View:

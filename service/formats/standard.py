@@ -1,29 +1,31 @@
 """The default format: the event's own envelope, for Standard Webhooks receivers (subscribers.md, section g)."""
 
 from service.errors import Problem
+from service.formats.shape import Format, Rendered, Telling
 from service.links import Links, archived
-from service.model import Event, Task, iso, media_to_json, slimmed
-from service.wire import Json, dump_text
+from service.model import Task, iso, media_to_json, slimmed
+from service.wire import Json
 
 API_VERSION = "2026-11-01"
 TITLE_LENGTH = 80
 
 
-def render(event: Event, task: Task, links: Links) -> str:
-    return event.body
+def render(telling: Telling, options: Json) -> Rendered:
+    """The event's own body, byte for byte."""
+    return Rendered(body=telling.event.body)
 
 
-def envelope(event_id: str, event_type: str, at: int, task: Task, links: Links) -> str:
-    """The body of an event, once and for ever."""
-    return dump_text(
-        {
-            "id": event_id,
-            "type": event_type,
-            "timestamp": iso(at),
-            "api_version": API_VERSION,
-            "data": {"task": show_task(task, links)},
-        }
-    )
+FORMAT = Format(
+    name="standard",
+    title="Standard Webhooks",
+    source="Standard Webhooks specification; subscribers.md, section g",
+    render=render,
+)
+
+
+def envelope(event_id: str, event_type: str, at: int, data: Json) -> Json:
+    """The body of an event as a value. at: unix ms. data: {"task": …}, or what else it is about."""
+    return {"id": event_id, "type": event_type, "timestamp": iso(at), "api_version": API_VERSION, "data": data}
 
 
 def show_task(task: Task, links: Links) -> Json:
@@ -51,8 +53,8 @@ def show_task(task: Task, links: Links) -> Json:
         "seed": request.seed,
         "media": [media_to_json(media) for media in slimmed(request).media],
         "metadata": request.metadata,
-        "external_id": None,
-        "attempt": 1,
+        "external_id": request.external_id,
+        "attempt": task.attempt,
         "fallback_from": None,
         "created_at": iso(task.created_at),
         "submitted_at": iso(task.accepted_at),

@@ -4,11 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from service.model import (
-    Attempt,
-    Delivery,
     Event,
     ListQuery,
-    Subscription,
     Task,
     first_id,
     request_from_json,
@@ -18,12 +15,14 @@ from service.store.rows import (
     Callback,
     Replay,
     Window,
+    attempt_from_row,
     delivery_from_row,
     replay_from_row,
     subscription_from_row,
     task_from_row,
 )
 from service.store.statements import Database, Rows
+from service.subscriptions import Attempt, Delivery, Subscription
 from service.wire import Json, loads
 
 TASK_ID_LENGTH = len("task_") + 26
@@ -128,7 +127,7 @@ class Reads:
 
     async def attempts(self, delivery_id: str) -> list[Attempt]:
         rows = await self._database.read("attempts", delivery_id=delivery_id)
-        return [Attempt(**dict(row) | {"ambiguous": bool(row["ambiguous"])}) for row in rows]
+        return [attempt_from_row(row) for row in rows]
 
     async def durations(self, gateway: str, model: str, limit: int) -> list[int]:
         rows = await self._database.read("recent_durations", gateway=gateway, model=model, limit=limit)

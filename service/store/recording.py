@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.model import Attempt, DeliveryStatus
-from service.store.rows import Dispatch
+from service.store.rows import Dispatch, attempt_columns
 from service.store.statements import Params, Transaction, run_many
 from service.store.telling import disable_subscription
+from service.subscriptions import Attempt, DeliveryStatus
 
 GONE = "the endpoint answered 410 Gone"
 
@@ -20,6 +20,7 @@ class Outcome:
     attempt: Attempt
     status: DeliveryStatus
     next_at: int | None = None
+    level: int = 0
     gone: bool = False
 
 
@@ -33,16 +34,11 @@ class Return:
 
 def record_attempts(outcomes: Sequence[Outcome], returns: Sequence[Return], now: int) -> Transaction[None]:
     """Write down a batch of attempts and what they mean for their deliveries, each fenced by its lease."""
-    yield run_many("insert_attempt", [_attempt_row(outcome.attempt) for outcome in outcomes])
+    yield run_many("insert_attempt", [attempt_columns(outcome.attempt) for outcome in outcomes])
     yield run_many("record_outcome", [_outcome_row(outcome, now) for outcome in outcomes])
     yield run_many("return_delivery", [_return_row(each) for each in returns])
-    for subscription_id in sorted({outcome.dispatch.subscription_id for outcome in outcomes if outcome.gone}):
+    for subscription_id in sorted({outcome.dispatch.subscription.id for outcome in outcomes if outcome.gone}):
         yield from disable_subscription(subscription_id, GONE, now)
-
-
-def _attempt_row(attempt: Attempt) -> Params:
-    row = {name: getattr(attempt, name) for name in Attempt.__dataclass_fields__}
-    return row | {"ambiguous": int(attempt.ambiguous)}
 
 
 def _outcome_row(outcome: Outcome, now: int) -> Params:
@@ -55,6 +51,7 @@ def _outcome_row(outcome: Outcome, now: int) -> Params:
         "last_error": outcome.attempt.error,
         "finished_at": None if outcome.status is DeliveryStatus.PENDING else now,
         "next_at": outcome.next_at,
+        "level": outcome.level,
     }
 
 

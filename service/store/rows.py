@@ -1,22 +1,20 @@
 """Rows as values, and values as rows."""
 
 import hashlib
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from service.errors import Problem
 from service.model import (
-    Delivery,
-    DeliveryStatus,
     Status,
     Submission,
-    Subscription,
     Task,
     request_from_json,
     request_to_json,
 )
 from service.store.statements import Row
+from service.subscriptions import Attempt, Delivery, DeliveryStatus, Subscription
 from service.wire import Json, dump_text, loads
 
 BEFORE_ALL = "~"  # sorts after every id: the first page
@@ -76,19 +74,21 @@ class Callback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
-    """A leased delivery with all that an attempt needs. attempts: how many were made before."""
+    """A leased delivery with all that an attempt needs. attempts: how many were made before; base: how many of them
+    before it was last begun again. body, headers: as they are frozen; level: how often something is left out of it."""
 
     delivery_id: str
     event_id: str
     event_type: str
-    subscription_id: str
-    attempts: int
+    subscription: Subscription
     created_at: int
-    url: str
-    secret: str
     body: str
     lease: str
     leased_until: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    attempts: int = 0
+    base: int = 0
+    level: int = 0
 
 
 # --- rows as values, values as rows
@@ -110,7 +110,16 @@ _TASK_COLUMNS = tuple(
 
 
 # What a row that was kept before these columns came would have said in them.
-_SINCE_ADDED = {"alone": 0, "preparing": 0, "assets": "{}", "hints": 0, "told": 0, "slim": 0, "errand": "ask"}
+_SINCE_ADDED = {
+    "alone": 0,
+    "preparing": 0,
+    "assets": "{}",
+    "hints": 0,
+    "told": 0,
+    "slim": 0,
+    "errand": "ask",
+    "attempt": 1,
+}
 
 
 def task_from_row(row: Row) -> Task:
@@ -142,19 +151,42 @@ def error_text(problem: Problem | None) -> str | None:
     return None if problem is None else dump_text(problem.to_json())
 
 
+_SUBSCRIPTION_JSON = ("events", "filters", "options", "sending", "tags", "previous")
+_SUBSCRIPTION_LISTS = ("events", "tags", "previous")
+
+
+def subscription_columns(subscription: Subscription) -> Json:
+    columns = columns_of(subscription)
+    return columns | {name: dump_text(columns[name]) for name in _SUBSCRIPTION_JSON}
+
+
 def subscription_from_row(row: Row) -> Subscription:
-    return Subscription(**dict(row) | {"events": read_event_types(row["events"])})
-
-
-@lru_cache(maxsize=256)
-def read_event_types(stored: str) -> tuple[str, ...]:
-    """A few lists serve all subscriptions, and each event is matched against every one of its owner."""
-    return tuple(loads(stored))
+    read: Json = {name: loads(row[name]) for name in _SUBSCRIPTION_JSON}
+    return Subscription(**dict(row) | read | {name: tuple(read[name]) for name in _SUBSCRIPTION_LISTS})
 
 
 def delivery_from_row(row: Row) -> Delivery:
-    names = [name for name in Delivery.__dataclass_fields__ if name != "status"]
-    return Delivery(status=DeliveryStatus(row["status"]), **{name: row[name] for name in names})
+    names = [name for name in Delivery.__dataclass_fields__ if name not in ("status", "headers")]
+    return Delivery(
+        status=DeliveryStatus(row["status"]), headers=loads(row["headers"]), **{name: row[name] for name in names}
+    )
+
+
+_ATTEMPT_JSON = ("request_headers", "response_headers", "timings")
+
+
+def attempt_columns(attempt: Attempt) -> Json:
+    columns = columns_of(attempt)
+    return (
+        columns
+        | {name: dump_text(dict(columns[name])) for name in _ATTEMPT_JSON}
+        | {"ambiguous": int(attempt.ambiguous)}
+    )
+
+
+def attempt_from_row(row: Row) -> Attempt:
+    read = {name: loads(row[name]) for name in _ATTEMPT_JSON}
+    return Attempt(**dict(row) | read | {"ambiguous": bool(row["ambiguous"])})
 
 
 def _problem(body: Json) -> Problem:
@@ -169,6 +201,13 @@ def replay_from_row(row: Row) -> Replay:
     return Replay(task_id=row["task_id"], fingerprint=row["fingerprint"], answer=answer)
 
 
-def dispatch_from_row(row: Row, lease: str, until: int) -> Dispatch:
-    names = ("event_id", "event_type", "subscription_id", "attempts", "created_at", "url", "secret", "body")
-    return Dispatch(delivery_id=row["id"], lease=lease, leased_until=until, **{name: row[name] for name in names})
+def dispatch_from_row(row: Row, subscription: Subscription, lease: str, until: int) -> Dispatch:
+    names = ("event_id", "event_type", "attempts", "base", "level", "created_at", "body")
+    return Dispatch(
+        delivery_id=row["id"],
+        subscription=subscription,
+        headers=loads(row["headers"]) if row["headers"] != "{}" else {},
+        lease=lease,
+        leased_until=until,
+        **{name: row[name] for name in names},
+    )

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from service.model import (
-    Subscription,
     Task,
     request_to_json,
     slimmed,
@@ -22,6 +21,7 @@ from service.store.rows import (
 )
 from service.store.statements import Transaction, run, run_many
 from service.store.telling import add_subscription
+from service.subscriptions import Subscription
 from service.wire import dump_text
 
 SLIM_ABOVE = 16 * 1024  # a request of more characters keeps its inline media apart
@@ -84,6 +84,8 @@ def insert_task(
         caller_dialect=task.caller_dialect,
         caller_surface=task.caller_surface,
         caller_model=task.caller_model,
+        attempt=task.attempt,
+        retry_of=task.retry_of,
     )
     if subscription is not None:
         yield from add_subscription(subscription)

@@ -1,24 +1,44 @@
 """The steps that transactions about events, subscriptions and deliveries are made of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from service.model import (
-    Event,
-    Subscription,
+from service.model import Event
+from service.store.rows import (
+    Dispatch,
+    columns_of,
+    dispatch_from_row,
+    subscription_columns,
+    subscription_from_row,
 )
-from service.store.rows import Dispatch, columns_of, dispatch_from_row, read_event_types, subscription_from_row
-from service.store.statements import Transaction, run, run_many
-from service.wire import dump_text
+from service.store.statements import Row, Transaction, run, run_many
+from service.subscriptions import NEVER, Subscription, wish
+from service.wire import Json, dump_text
+
+
+def take_feeds(owners: Iterable[str]) -> Transaction[None]:
+    """Whoever both changes a subscription and publishes takes the feeds first: that is the order of those who publish,
+    and then read subscriptions."""
+    for owner in sorted(set(owners)):
+        yield run("take_feed", owner=owner)
 
 
 def insert_event(event: Event) -> Transaction[bool]:
-    """False when the task has told this before."""
-    return bool((yield run("insert_event", **columns_of(event))))
+    """Store an event as the next of its owner's feed; False when its task has told this before."""
+    rows = yield run("next_in_feed", owner=event.owner)
+    return bool((yield run("insert_event", **columns_of(event) | {"seq": rows[0]["last"]})))
 
 
-def subscriptions_to_tell(owner: str, task_id: str, event_type: str) -> Transaction[list[Subscription]]:
-    rows = yield run("subscriptions_to_tell", owner=owner, task_id=task_id)
-    return [subscription_from_row(row) for row in rows if event_type in read_event_types(row["events"])]
+def subscriptions_to_tell(event: Event, data: Json) -> Transaction[list[Subscription]]:
+    """Those that want an event, the paused ones included. data: its envelope's."""
+    rows = yield run("subscriptions_to_tell", owner=event.owner, task_id=event.task_id)
+    return [subscription_from_row(row) for row in rows if _wants(row, event, data)]
+
+
+def _wants(row: Row, event: Event, data: Json) -> bool:
+    about = data.get("subscription")  # nobody hears about himself: that he cannot be told is what it says
+    if isinstance(about, dict) and about.get("id") == row["id"]:
+        return False
+    return wish(row["events"], row["filters"])(event.type, data)
 
 
 def insert_deliveries(event: Event, dispatches: Sequence[Dispatch], *, leased: bool) -> Transaction[None]:
@@ -28,13 +48,16 @@ def insert_deliveries(event: Event, dispatches: Sequence[Dispatch], *, leased: b
         [
             {
                 "id": dispatch.delivery_id,
-                "owner": event.owner,
+                "owner": dispatch.subscription.owner,
                 "event_id": event.id,
                 "event_type": event.type,
-                "subscription_id": dispatch.subscription_id,
+                "subscription_id": dispatch.subscription.id,
                 "body": None if dispatch.body == event.body else dispatch.body,
+                "headers": dump_text(dict(dispatch.headers)) if dispatch.headers else "{}",
                 "now": dispatch.created_at,
-                "next_at": dispatch.leased_until if leased else dispatch.created_at,
+                "next_at": dispatch.leased_until
+                if leased
+                else max(dispatch.created_at, dispatch.subscription.may_be_told_at),
                 "lease": dispatch.lease if leased else None,
             }
             for dispatch in dispatches
@@ -43,13 +66,33 @@ def insert_deliveries(event: Event, dispatches: Sequence[Dispatch], *, leased: b
 
 
 def claim_deliveries(now: int, until: int, lease: str, limit: int) -> Transaction[list[Dispatch]]:
+    """Due deliveries, leased, with all that an attempt needs. Those whose subscription is paused or held are due again
+    when it is not."""
     rows = yield run("due_deliveries", now=now, limit=limit)
-    yield run_many("lease_delivery", [{"id": row["id"], "until": until, "lease": lease} for row in rows])
-    return [dispatch_from_row(row, lease, until) for row in rows]
+    if not rows:
+        return []
+    near = yield run("subscriptions_due", now=now, limit=limit)
+    found = {row["id"]: subscription_from_row(row) for row in near}
+    for subscription_id in {row["subscription_id"] for row in rows} - found.keys():  # others have locked some meanwhile
+        for row in (yield run("subscription", id=subscription_id, owner=None)):
+            found[subscription_id] = subscription_from_row(row)
+    ready, later, orphans = [], [], []
+    for row in rows:
+        subscription = found.get(row["subscription_id"])
+        if subscription is None:
+            orphans.append({"id": row["id"], "now": now, "reason": "the subscription was deleted"})
+        elif subscription.may_be_told_at > now:
+            later.append({"id": row["id"], "until": subscription.may_be_told_at, "lease": None})
+        else:
+            ready.append(dispatch_from_row(row, subscription, lease, until))
+    leases = [{"id": dispatch.delivery_id, "until": until, "lease": lease} for dispatch in ready]
+    yield run_many("lease_delivery", leases + later)
+    yield run_many("cancel_delivery", orphans)
+    return ready
 
 
 def add_subscription(subscription: Subscription) -> Transaction[None]:
-    yield run("insert_subscription", **columns_of(subscription) | {"events": dump_text(list(subscription.events))})
+    yield run("insert_subscription", **subscription_columns(subscription))
 
 
 def add_within(subscription: Subscription, most: int) -> Transaction[bool]:
@@ -59,6 +102,31 @@ def add_within(subscription: Subscription, most: int) -> Transaction[bool]:
         return False
     yield from add_subscription(subscription)
     return True
+
+
+def pause_subscription(subscription_id: str, owner: str | None, now: int) -> Transaction[Subscription | None]:
+    """Nothing is sent until it is resumed; what comes meanwhile waits. None when there is no such subscription."""
+    rows = yield run("pause_subscription", id=subscription_id, owner=owner, now=now)
+    if rows:
+        yield run("hold_deliveries", subscription_id=subscription_id, until=NEVER)
+    return subscription_from_row(rows[0]) if rows else None
+
+
+def resume_subscription(subscription_id: str, owner: str | None, now: int) -> Transaction[Subscription | None]:
+    rows = yield run("resume_subscription", id=subscription_id, owner=owner)
+    if rows:
+        yield run("release_deliveries", subscription_id=subscription_id, now=now, never=NEVER)
+    return subscription_from_row(rows[0]) if rows else None
+
+
+def change_subscription(changed: Subscription, owner: str | None) -> Transaction[Subscription | None]:
+    """Store a subscription as it is now, unless it was changed by somebody else in between (by its revision)."""
+    rows = yield run("change_subscription", **subscription_columns(changed) | {"of_owner": owner})
+    return subscription_from_row(rows[0]) if rows else None
+
+
+def enable_subscription(subscription_id: str, now: int) -> Transaction[bool]:
+    return bool((yield run("enable_subscription", id=subscription_id)))
 
 
 def delete_subscription(subscription_id: str, owner: str | None, now: int) -> Transaction[bool]:

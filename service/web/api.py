@@ -13,10 +13,8 @@ from service.keys import Caller
 from service.model import (
     EVENT_TYPES,
     TERMINAL_EVENTS,
-    DeliveryStatus,
     Status,
     Submission,
-    Subscription,
     Task,
     new_id,
 )
@@ -25,6 +23,7 @@ from service.orders import Order
 from service.signing import new_secret, owner_secret
 from service.store.rows import Window
 from service.store.telling import add_within, delete_subscription
+from service.subscriptions import DeliveryStatus, Subscription
 from service.web.answers import json_answer, problem_headers
 from service.web.native import read_submit
 from service.web.requests import WINDOW, idempotency_key, identify, read_choice, read_json, read_query, read_window

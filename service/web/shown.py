@@ -3,15 +3,13 @@
 from service.formats.standard import show_task
 from service.gateways import Gateway
 from service.model import (
-    Attempt,
-    Delivery,
     Event,
-    Subscription,
     Task,
     iso,
 )
 from service.mounts import Mount
 from service.store.rows import Callback
+from service.subscriptions import Attempt, Delivery, Subscription
 from service.wire import Json, loads
 from service.wiring import Services
 

@@ -13,7 +13,6 @@ from service.model import (
     Media,
     Status,
     Submission,
-    Subscription,
     Task,
     VideoRequest,
     new_id,
@@ -22,6 +21,7 @@ from service.store.rows import Dispatch
 from service.store.statements import Database, Params, Rows, Transaction, run, run_many
 from service.store.tasks import find_task, insert_task, step
 from service.store.telling import add_subscription, insert_deliveries, insert_event
+from service.subscriptions import Subscription
 
 NOW = 1_790_000_000_000
 MINUTE = 60_000
@@ -94,11 +94,8 @@ def a_dispatch(event: Event, subscription: Subscription, **changes: Any) -> Disp
         delivery_id=fresh_id("dlv"),
         event_id=event.id,
         event_type=event.type,
-        subscription_id=subscription.id,
-        attempts=0,
+        subscription=subscription,
         created_at=event.created_at,
-        url=subscription.url,
-        secret=subscription.secret,
         body=event.body,
         lease=LEASE,
         leased_until=NOW + MINUTE,
@@ -216,4 +213,5 @@ def an_outcome(dispatch: Dispatch, **changes: Any) -> dict[str, Any]:
         "last_error": None,
         "finished_at": NOW,
         "next_at": None,
+        "level": 0,
     } | changes

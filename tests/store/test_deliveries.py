@@ -1,23 +1,27 @@
 """Subscriptions, events, and the deliveries between them."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from service.model import Attempt, DeliveryStatus, Subscription
 from service.store.reads import Reads
 from service.store.recording import GONE, Outcome, Return, record_attempts
 from service.store.rows import Dispatch
 from service.store.statements import Database, Transaction
 from service.store.telling import (
     add_subscription,
+    change_subscription,
     claim_deliveries,
     delete_subscription,
     disable_subscription,
     insert_deliveries,
     insert_event,
+    pause_subscription,
+    resume_subscription,
     subscriptions_to_tell,
 )
+from service.subscriptions import Attempt, DeliveryStatus, Subscription
 from tests.store.given import (
     BROKEN_RULE,
     MINUTE,
@@ -27,6 +31,7 @@ from tests.store.given import (
     an_event,
     an_outcome,
     each,
+    fresh_id,
     sql,
     stored_delivery,
 )
@@ -37,7 +42,7 @@ from tests.store.given import (
 async def test_an_event_is_read_back_byte_for_byte(database: Database, reads: Reads) -> None:
     event = an_event(body='{"b": 1,  "a": "ü🐞"}\n')
     assert await database.write(insert_event, event)
-    assert await reads.event(event.id, None) == event
+    assert await reads.event(event.id, None) == replace(event, seq=1)
 
 
 async def test_a_task_tells_each_event_once(database: Database, reads: Reads) -> None:
@@ -69,7 +74,7 @@ async def test_tasks_tell_their_events_independently(database: Database) -> None
 
 
 async def to_tell(database: Database, event_type: str = "task.succeeded") -> list[Subscription]:
-    return await database.write(subscriptions_to_tell, "ann", "task_1", event_type)
+    return await database.write(subscriptions_to_tell, an_event(type=event_type), {})
 
 
 async def test_a_subscription_is_read_back_as_it_was_stored(database: Database, reads: Reads) -> None:
@@ -117,9 +122,9 @@ async def test_a_subscription_is_disabled_once(database: Database, reads: Reads)
 async def test_what_a_subscription_waited_for_is_cancelled_when_it_ends(database: Database, reads: Reads, end) -> None:
     dispatch = await stored_delivery(database, leased=True)
     if end == "delete":
-        assert await database.write(delete_subscription, dispatch.subscription_id, "ann", NOW + 5)
+        assert await database.write(delete_subscription, dispatch.subscription.id, "ann", NOW + 5)
     else:
-        assert await database.write(disable_subscription, dispatch.subscription_id, "gone", NOW + 5)
+        assert await database.write(disable_subscription, dispatch.subscription.id, "gone", NOW + 5)
     delivery = await reads.delivery(dispatch.delivery_id, None)
     assert delivery is not None and (delivery.status, delivery.next_at) == (DeliveryStatus.CANCELLED, None)
     assert (delivery.finished_at, await reads.next_at("next_delivery")) == (NOW + 5, None)
@@ -128,7 +133,7 @@ async def test_what_a_subscription_waited_for_is_cancelled_when_it_ends(database
 async def test_what_was_delivered_stays_delivered_when_the_subscription_ends(database: Database, reads: Reads) -> None:
     dispatch = await stored_delivery(database, leased=True)
     await database.write(each, "record_outcome", [an_outcome(dispatch)])
-    await database.write(delete_subscription, dispatch.subscription_id, None, NOW + 5)
+    await database.write(delete_subscription, dispatch.subscription.id, None, NOW + 5)
     delivery = await reads.delivery(dispatch.delivery_id, None)
     assert delivery is not None and delivery.status is DeliveryStatus.DELIVERED
 
@@ -139,7 +144,7 @@ async def test_a_subscription_that_ends_while_it_is_told_something_leaves_nothin
     def tell(number: int) -> Transaction[None]:
         event = an_event(task_id=f"task_{number}")
         yield from insert_event(event)
-        found = yield from subscriptions_to_tell("ann", event.task_id, event.type)
+        found = yield from subscriptions_to_tell(event, {})
         yield from insert_deliveries(event, [a_dispatch(event, subscription) for subscription in found], leased=False)
 
     for number in range(15):
@@ -158,8 +163,9 @@ async def test_an_event_is_delivered_to_a_subscription_once(database: Database) 
     with pytest.raises(BROKEN_RULE):
         await database.write(
             sql,
-            "INSERT INTO deliveries SELECT 'dlv_2', owner, event_id, event_type, subscription_id, body, status,"
-            " attempts, last_status, last_error, created_at, finished_at, next_at, lease FROM deliveries",
+            "INSERT INTO deliveries (id, owner, event_id, event_type, subscription_id, status, attempts, created_at,"
+            " next_at) SELECT 'dlv_2', owner, event_id, event_type, subscription_id, status, attempts, created_at,"
+            " next_at FROM deliveries",
         )
 
 
@@ -199,7 +205,7 @@ async def test_an_outcome_that_comes_after_the_subscriptions_end_changes_nothing
     database: Database, reads: Reads
 ) -> None:
     dispatch = await stored_delivery(database, leased=True)
-    await database.write(delete_subscription, dispatch.subscription_id, None, NOW)
+    await database.write(delete_subscription, dispatch.subscription.id, None, NOW)
     await database.write(each, "record_outcome", [an_outcome(dispatch)])
     delivery = await reads.delivery(dispatch.delivery_id, None)
     assert delivery is not None and delivery.status is DeliveryStatus.CANCELLED
@@ -232,7 +238,7 @@ async def test_an_endpoint_that_is_gone_ends_its_subscription(database: Database
     dispatch = await stored_delivery(database, leased=True)
     gone = Outcome(dispatch=dispatch, attempt=attempt_of(dispatch, 410), status=DeliveryStatus.EXHAUSTED, gone=True)
     await database.write(record_attempts, [gone], [], NOW)
-    subscription = await reads.subscription(dispatch.subscription_id, None)
+    subscription = await reads.subscription(dispatch.subscription.id, None)
     delivery = await reads.delivery(dispatch.delivery_id, None)
     assert subscription is not None and delivery is not None
     assert (subscription.disabled_reason, delivery.status) == (GONE, DeliveryStatus.EXHAUSTED)
@@ -262,8 +268,14 @@ def an_attempt(number: int, **changes: object) -> dict[str, object]:
         "duration_ms": 12,
         "status": None,
         "error": "no route",
+        "hint": None,
         "ambiguous": 1,
+        "level": 0,
+        "request_headers": '{"a":"b"}',
+        "response_headers": "{}",
         "response": "",
+        "timings": '{"connect":1.5}',
+        "next_at": NOW + 1,
     } | changes
 
 
@@ -275,7 +287,16 @@ async def test_attempts_are_read_back_in_order(database: Database, reads: Reads)
 async def test_an_attempt_is_read_back_as_it_was_stored(database: Database, reads: Reads) -> None:
     await database.write(each, "insert_attempt", [an_attempt(1)])
     attempt = Attempt(
-        delivery_id="dlv_1", number=1, started_at=NOW, duration_ms=12, status=None, error="no route", ambiguous=True
+        delivery_id="dlv_1",
+        number=1,
+        started_at=NOW,
+        duration_ms=12,
+        status=None,
+        error="no route",
+        ambiguous=True,
+        request_headers={"a": "b"},
+        timings={"connect": 1.5},
+        next_at=NOW + 1,
     )
     assert await reads.attempts("dlv_1") == [attempt]
 
@@ -283,3 +304,36 @@ async def test_an_attempt_is_read_back_as_it_was_stored(database: Database, read
 async def test_an_attempt_that_is_recorded_again_stays_as_it_was(database: Database, reads: Reads) -> None:
     await database.write(each, "insert_attempt", [an_attempt(1), an_attempt(1, error="other")])
     assert [attempt.error for attempt in await reads.attempts("dlv_1")] == ["no route"]
+
+
+async def test_the_events_of_an_owner_are_numbered_in_the_order_of_their_commits(
+    database: Database, another: Database
+) -> None:
+    writers = [database, another] * 10
+    await asyncio.gather(*(writer.write(insert_event, an_event(task_id=fresh_id("task"))) for writer in writers))
+    rows = await database.read("events_after", owner="ann", after=0, limit=50)
+    assert [row["seq"] for row in rows] == list(range(1, 21))
+
+
+async def test_each_owner_has_a_feed_of_his_own(database: Database, reads: Reads) -> None:
+    for owner in ("ann", "bob"):
+        event = an_event(owner=owner, task_id=fresh_id("task"))
+        await database.write(insert_event, event)
+        assert await reads.event(event.id, None) == replace(event, seq=1)
+
+
+async def test_what_is_due_for_a_paused_subscription_waits_until_it_is_resumed(database: Database) -> None:
+    dispatch = await stored_delivery(database)
+    await database.write(pause_subscription, dispatch.subscription.id, "ann", NOW)
+    assert await database.write(claim_deliveries, NOW + 1, NOW + MINUTE, "lease_2", 10) == []
+    await database.write(resume_subscription, dispatch.subscription.id, "ann", NOW + 2)
+    claimed = await database.write(claim_deliveries, NOW + 3, NOW + MINUTE, "lease_3", 10)
+    assert [each.delivery_id for each in claimed] == [dispatch.delivery_id]
+
+
+async def test_a_subscription_is_changed_once_from_what_was_read(database: Database) -> None:
+    subscription = a_subscription()
+    await database.write(add_subscription, subscription)
+    changed = replace(subscription, description="new")
+    assert await database.write(change_subscription, changed, "ann") is not None
+    assert await database.write(change_subscription, changed, "ann") is None

@@ -11,7 +11,13 @@ from service.store.reads import Reads
 from service.store.rows import Callback, Window
 from service.store.statements import Database, run, sql_of, statements
 from service.store.tasks import insert_callback
-from service.store.telling import add_subscription, delete_subscription, insert_event
+from service.store.telling import (
+    add_subscription,
+    delete_subscription,
+    insert_event,
+    pause_subscription,
+    resume_subscription,
+)
 from tests.store.given import (
     NOW,
     a_subscription,
@@ -123,12 +129,10 @@ async def test_a_page_may_be_of_a_time(database: Database, reads: Reads, kind: K
 def test_every_statement_that_knows_owners_is_tried_here() -> None:
     scoped = {name for name in statements() if "CAST(:owner AS TEXT) IS NULL" in sql_of(run(name))}
     ones = {"task_of_owner", "event", "subscription", "delivery"}
+    changes = {"delete_subscription", "pause_subscription", "resume_subscription"}
     of_mounts = {"task_of_mount", "mount_page", "mount_page_oldest_first", "hide_task"}  # test_mounts.py
     lists = {"listed_tasks", "listed_tasks_by_id"}  # test_lists.py
-    assert (
-        scoped
-        == ones | {f"{kind}_page" for kind in KINDS} | {"delete_subscription", "usage_totals"} | of_mounts | lists
-    )
+    assert scoped == ones | {f"{kind}_page" for kind in KINDS} | changes | {"usage_totals"} | of_mounts | lists
 
 
 def test_no_statement_compares_by_like_which_folds_case_on_sqlite_only() -> None:
@@ -145,11 +149,18 @@ async def test_a_subscription_is_deleted_by_its_owner_and_the_admin_only(databas
     assert await reads.subscriptions(None, Window()) == []
 
 
+async def test_a_subscription_is_paused_and_resumed_by_its_owner_and_the_admin_only(database: Database) -> None:
+    subscription_id = await store_subscription(database)
+    for change in (pause_subscription, resume_subscription):
+        answers = [await database.write(change, subscription_id, owner, NOW) for owner in ("bob", "ann", None)]
+        assert [answer is not None for answer in answers] == [False, True, True]
+
+
 async def test_somebody_elses_attempt_to_delete_a_subscription_cancels_nothing(
     database: Database, reads: Reads
 ) -> None:
     dispatch = await stored_delivery(database)
-    await database.write(delete_subscription, dispatch.subscription_id, "bob", NOW)
+    await database.write(delete_subscription, dispatch.subscription.id, "bob", NOW)
     delivery = await reads.delivery(dispatch.delivery_id, None)
     assert delivery is not None and delivery.status == "pending"
 
@@ -193,7 +204,7 @@ async def test_deliveries_are_listed_by_status_event_and_subscription(database: 
         return [delivery.id for delivery in await reads.deliveries("ann", Window(), **known)]
 
     assert await listed(status="delivered") == await listed(event_id=first.event_id) == [first.delivery_id]
-    assert await listed(subscription_id=second.subscription_id) == [second.delivery_id]
+    assert await listed(subscription_id=second.subscription.id) == [second.delivery_id]
     assert await listed(status="delivered", event_id=second.event_id) == []
 
 

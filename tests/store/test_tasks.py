@@ -34,6 +34,7 @@ from tests.store.given import (
     a_subscription,
     a_task,
     accepted_task,
+    an_event,
     current,
     doubted_task,
     fresh_id,
@@ -68,7 +69,7 @@ async def test_an_idempotency_key_is_won_once_and_the_loser_stores_nothing(datab
     told = await database.write(insert_task, second, other, a_subscription(task_id=second.id))
     assert told == Replay(task_id=first.id, fingerprint="abc", answer=None)
     assert await reads.task(second.id, None) is None
-    assert await database.write(subscriptions_to_tell, "ann", second.id, "task.failed") == []
+    assert await database.write(subscriptions_to_tell, an_event(task_id=second.id, type="task.failed"), {}) == []
 
 
 async def test_of_concurrent_submits_with_one_key_one_wins(database: Database, another: Database, reads: Reads) -> None:

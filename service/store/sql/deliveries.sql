@@ -1,22 +1,26 @@
 -- name: insert_delivery
 INSERT INTO deliveries (
-    id, owner, event_id, event_type, subscription_id, body, status, attempts, created_at, next_at, lease
+    id, owner, event_id, event_type, subscription_id, body, headers, status, attempts, created_at, next_at, lease
 ) VALUES (
-    :id, :owner, :event_id, :event_type, :subscription_id, :body, 'pending', 0, :now, :next_at, :lease
+    :id, :owner, :event_id, :event_type, :subscription_id, :body, :headers, 'pending', 0, :now, :next_at, :lease
 );
 
 -- name: due_deliveries
--- With all that an attempt needs. The lock, or SQLite's one writer, holds them until lease_delivery has its say.
+-- With what is frozen. The lock, or SQLite's one writer, holds them until lease_delivery has its say.
 SELECT
-    d.id, d.event_id, d.event_type, d.subscription_id, d.attempts, d.created_at,
-    COALESCE(d.body, e.body) AS body, s.url, s.secret
+    d.id, d.event_id, d.event_type, d.subscription_id, d.attempts, d.base, d.level, d.headers, d.created_at,
+    COALESCE(d.body, e.body) AS body
 FROM deliveries d
 JOIN events e ON e.id = d.event_id
-JOIN subscriptions s ON s.id = d.subscription_id
 WHERE d.next_at IS NOT NULL AND d.next_at <= :now
 ORDER BY d.next_at
 LIMIT :limit
 /* skip locked deliveries */;
+
+-- name: subscriptions_due
+SELECT * FROM subscriptions WHERE id IN (
+    SELECT subscription_id FROM deliveries WHERE next_at IS NOT NULL AND next_at <= :now ORDER BY next_at LIMIT :limit
+);
 
 -- name: lease_delivery
 UPDATE deliveries SET next_at = :until, lease = :lease WHERE id = :id;
@@ -25,20 +29,38 @@ UPDATE deliveries SET next_at = :until, lease = :lease WHERE id = :id;
 SELECT MIN(next_at) AS next_at FROM deliveries WHERE next_at IS NOT NULL;
 
 -- name: insert_attempt
-INSERT INTO attempts (delivery_id, number, started_at, duration_ms, status, error, ambiguous, response)
-VALUES (:delivery_id, :number, :started_at, :duration_ms, :status, :error, :ambiguous, :response)
+INSERT INTO attempts (
+    delivery_id, number, started_at, duration_ms, status, error, hint, ambiguous, level, request_headers,
+    response_headers, response, timings, next_at
+) VALUES (
+    :delivery_id, :number, :started_at, :duration_ms, :status, :error, :hint, :ambiguous, :level, :request_headers,
+    :response_headers, :response, :timings, :next_at
+)
 ON CONFLICT DO NOTHING;
 
 -- name: record_outcome
 -- Fenced by the lease: whoever lost it in the meantime does not overwrite the outcome of the one who has it.
 UPDATE deliveries SET
     status = :status, attempts = :attempts, last_status = :last_status, last_error = :last_error,
-    finished_at = :finished_at, next_at = :next_at, lease = NULL
+    finished_at = :finished_at, next_at = :next_at, level = :level, lease = NULL
 WHERE id = :id AND lease = :lease AND status = 'pending';
 
 -- name: return_delivery
 -- Leased, and not attempted after all: due again at the time given.
 UPDATE deliveries SET next_at = :next_at, lease = NULL WHERE id = :id AND lease = :lease AND status = 'pending';
+
+-- name: cancel_delivery
+UPDATE deliveries SET status = 'cancelled', finished_at = :now, next_at = NULL, lease = NULL, last_error = :reason
+WHERE id = :id AND status = 'pending';
+
+-- name: hold_deliveries
+-- Those that nobody is sending just now.
+UPDATE deliveries SET next_at = :until
+WHERE subscription_id = :subscription_id AND next_at IS NOT NULL AND lease IS NULL;
+
+-- name: release_deliveries
+UPDATE deliveries SET next_at = :now
+WHERE subscription_id = :subscription_id AND next_at = :never;
 
 -- name: cancel_deliveries
 UPDATE deliveries SET status = 'cancelled', finished_at = :now, next_at = NULL, lease = NULL, last_error = :reason

@@ -1,7 +1,19 @@
+-- name: next_in_feed
+-- The row is held until the commit: numbers are seen in their order, without a gap that is filled later.
+INSERT INTO feeds (owner, last) VALUES (:owner, 1)
+ON CONFLICT (owner) DO UPDATE SET last = feeds.last + 1
+RETURNING last;
+
+-- name: take_feed
+UPDATE feeds SET last = last WHERE owner = :owner;
+
+-- name: feed
+SELECT last FROM feeds WHERE owner = :owner;
+
 -- name: insert_event
 -- ON CONFLICT: a task tells each of its facts once; the second teller is told so by an empty answer.
-INSERT INTO events (id, owner, task_id, type, created_at, body)
-VALUES (:id, :owner, :task_id, :type, :created_at, :body)
+INSERT INTO events (id, owner, task_id, type, created_at, body, seq, test)
+VALUES (:id, :owner, :task_id, :type, :created_at, :body, :seq, :test)
 ON CONFLICT DO NOTHING
 RETURNING id;
 
@@ -18,9 +30,49 @@ WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
 ORDER BY id DESC
 LIMIT :limit;
 
+-- name: events_after
+-- As they were committed, oldest first. What was expunged is told no more.
+SELECT * FROM events
+WHERE owner = :owner AND seq > :after AND test = 0 AND body <> ''
+ORDER BY seq
+LIMIT :limit;
+
 -- name: insert_subscription
-INSERT INTO subscriptions (id, owner, task_id, url, events, format, secret, description, created_at)
-VALUES (:id, :owner, :task_id, :url, :events, :format, :secret, :description, :created_at);
+INSERT INTO subscriptions (
+    id, owner, task_id, url, events, format, secret, description, created_at, filters, options, sending, tags, sealed,
+    previous, everyone, made_by, revision, paused_at, held_until, failing_since, failures, warned, disabled_at,
+    disabled_reason
+) VALUES (
+    :id, :owner, :task_id, :url, :events, :format, :secret, :description, :created_at, :filters, :options, :sending,
+    :tags, :sealed, :previous, :everyone, :made_by, :revision, :paused_at, :held_until, :failing_since, :failures,
+    :warned, :disabled_at, :disabled_reason
+);
+
+-- name: change_subscription
+-- What its owner may change; how it goes with its endpoint is left as it is.
+UPDATE subscriptions SET
+    url = :url, events = :events, format = :format, secret = :secret, description = :description, filters = :filters,
+    options = :options, sending = :sending, tags = :tags, sealed = :sealed, previous = :previous,
+    revision = revision + 1
+WHERE id = :id AND revision = :revision AND (owner = :of_owner OR CAST(:of_owner AS TEXT) IS NULL)
+RETURNING *;
+
+-- name: pause_subscription
+UPDATE subscriptions SET paused_at = COALESCE(paused_at, :now), revision = revision + 1
+WHERE id = :id AND (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
+RETURNING *;
+
+-- name: resume_subscription
+UPDATE subscriptions SET paused_at = NULL, revision = revision + 1
+WHERE id = :id AND (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
+RETURNING *;
+
+-- name: enable_subscription
+UPDATE subscriptions SET
+    disabled_at = NULL, disabled_reason = NULL, failing_since = NULL, failures = 0, warned = 0, held_until = 0,
+    revision = revision + 1
+WHERE id = :id AND disabled_at IS NOT NULL
+RETURNING id;
 
 -- name: count_subscriptions
 -- No further than the limit.
@@ -31,7 +83,8 @@ SELECT CAST(COUNT(*) AS BIGINT) AS subscriptions FROM (
 -- name: subscriptions_to_tell
 -- They stay until the deliveries are stored: else one that is deleted meanwhile leaves a delivery that is due for ever.
 SELECT * FROM subscriptions
-WHERE disabled_at IS NULL AND ((owner = :owner AND task_id IS NULL) OR (owner = :owner AND task_id = :task_id))
+WHERE disabled_at IS NULL
+  AND ((owner = :owner AND task_id IS NULL) OR (owner = :owner AND task_id = :task_id) OR everyone = 1)
 /* for share */;
 
 -- name: subscription

@@ -2,11 +2,11 @@
 INSERT INTO tasks (
     id, owner, gateway, dialect, surface, model, service_tier, request, when_full, status, submission, result,
     created_at, updated_at, deadline_at, misses, callbacks, next_at, lease, preparing, slim,
-    mount, caller_dialect, caller_surface, caller_model
+    mount, caller_dialect, caller_surface, caller_model, attempt, retry_of
 ) VALUES (
     :id, :owner, :gateway, :dialect, :surface, :model, :service_tier, :request, :when_full, 'queued', :submission, '{}',
     :now, :now, :deadline_at, 0, 0, :next_at, :lease, :preparing, :slim,
-    :mount, :caller_dialect, :caller_surface, :caller_model
+    :mount, :caller_dialect, :caller_surface, :caller_model, :attempt, :retry_of
 );
 
 -- name: insert_idempotency_key
