@@ -33,7 +33,7 @@ LIMIT :limit;
 -- name: events_after
 -- As they were committed, oldest first. What was expunged is told no more.
 SELECT * FROM events
-WHERE owner = :owner AND seq > :after AND test = 0 AND body <> ''
+WHERE owner = :owner AND seq > :after AND body <> ''
 ORDER BY seq
 LIMIT :limit;
 
