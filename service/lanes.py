@@ -10,13 +10,18 @@ is free for all rungs above it, so an endpoint that answers at once always finds
     quick    answers soon                                   all but a reserve of an eighth of the senders
     idle     answers soon, and has nothing under way        all, and the reserve
 
+On a rung owners take turns, and so do the lanes of an owner: whoever has a thousand endpoints has no more turns than
+whoever has one. A lane may have limits of its own, a share of senders and a span from one start to the next.
+
 No I/O and no clock here: spans and instants (ms) are passed in.
 """
 
+import heapq
 from collections import OrderedDict, deque
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import count
 from typing import Generic, TypeVar
 
 from service.clock import SECOND
@@ -50,9 +55,14 @@ _TURNS = {last: [*list(Rung)[last + 1 :], *list(Rung)[: last + 1]] for last in R
 class Lane(Generic[T]):
     """What waits for one endpoint, and what is known of it: its kind (any rung but IDLE), how long attempts lately
     took, how many in a row were not answered, and until when places in it are promised. reserved: how many of its
-    attempts under way are of the reserve (0 or 1)."""
+    attempts under way are of the reserve (0 or 1). share, spacing_ms: its own limits; resting: it has started one just
+    now, and waits for the next until that span is over."""
 
     name: Hashable = field(repr=False)  # it may hold a secret
+    owner: Hashable = None
+    share: int | None = None
+    spacing_ms: int = 0
+    resting: bool = False
     kind: Rung = Rung.NEW
     waiting: deque[T] = field(default_factory=deque)
     active: int = 0
@@ -87,7 +97,10 @@ class Lanes(Generic[T]):
         self._in_time_ms = in_time_ms
         self._lanes: dict[Hashable, Lane[T]] = {}
         self._idle: OrderedDict[Hashable, None] = OrderedDict()
-        self._lines: list[OrderedDict[Hashable, None]] = [OrderedDict() for _ in Rung]
+        # by rung and owner, both in the order of their turns
+        self._lines: list[OrderedDict[Hashable, OrderedDict[Hashable, None]]] = [OrderedDict() for _ in Rung]
+        self._resting: list[tuple[int, int, Hashable]] = []  # ready at, number, name
+        self._numbers = count()
         self._turn = Rung.IDLE
         self._reserved = 0
         # by kind of lane, and without the reserve
@@ -103,10 +116,28 @@ class Lanes(Generic[T]):
     def remembered(self) -> int:
         return len(self._lanes)
 
-    def add(self, name: Hashable, item: T, *, doubtful: bool = False) -> bool:
+    @property
+    def ready_at(self) -> int | None:
+        """When the next lane that rests may start again (unix ms)."""
+        return self._resting[0][0] if self._resting else None
+
+    def add(
+        self,
+        name: Hashable,
+        item: T,
+        *,
+        owner: Hashable = None,
+        doubtful: bool = False,
+        share: int | None = None,
+        spacing_ms: int = 0,
+    ) -> bool:
         """Let an item wait in its lane; False when there is no room. doubtful: it has failed before, so that an
-        endpoint of which nothing else is known begins among the slow ones."""
+        endpoint of which nothing else is known begins among the slow ones. share, spacing_ms: the lane's own limits."""
         lane = self._lane(name, doubtful)
+        if (lane.owner, lane.share, lane.spacing_ms) != (owner, share, spacing_ms):
+            self._leave_line(lane)
+            lane.owner, lane.share, lane.spacing_ms = owner, share, spacing_ms
+            self._line_up(lane)
         if len(lane.waiting) >= self._room(lane):
             return False
         self._uncount(lane)
@@ -120,24 +151,39 @@ class Lanes(Generic[T]):
         lane = self._lane(name, doubtful=False)
         known = lane.attempt_ms is not None
         pace_ms = (self._pace_ms(lane) if known else self._slow_ms / self._share) / OPTIMISM
+        pace_ms = max(pace_ms, lane.spacing_ms)
         first = now + max(SOONEST_MS, len(lane.waiting) * pace_ms)
         last = now + (LATEST_MS if known else self._in_time_ms)
         lane.booked_until = min(max(lane.booked_until + pace_ms, first), last)
         return round(lane.booked_until)
 
-    def start(self) -> tuple[Lane[T], T] | None:
-        """The next item that a sender is free for. Rungs take turns, and on each rung lanes do; `end` must follow."""
+    def start(self, now: int = 0) -> tuple[Lane[T], T] | None:
+        """The next item that a sender is free for. Rungs take turns, on each rung owners do, and of each owner lanes;
+        `end` must follow."""
+        self._wake(now)
         for rung in _TURNS[self._turn]:
             if not self._lines[rung]:
                 continue
             free = _left(self._senders, self._active, rung) > 0
             if free or (rung is Rung.IDLE and self._reserved < self._reserve):
                 self._turn = rung
-                return self._start(self._lanes[next(iter(self._lines[rung]))], reserved=not free)
+                owner, line = next(iter(self._lines[rung].items()))
+                self._lines[rung].move_to_end(owner)
+                return self._start(self._lanes[next(iter(line))], now, reserved=not free)
         return None
 
-    def _start(self, lane: Lane[T], *, reserved: bool) -> tuple[Lane[T], T]:
+    def _wake(self, now: int) -> None:
+        while self._resting and self._resting[0][0] <= now:
+            lane = self._lanes.get(heapq.heappop(self._resting)[2])
+            if lane is not None:
+                lane.resting = False
+                self._line_up(lane)
+
+    def _start(self, lane: Lane[T], now: int, *, reserved: bool) -> tuple[Lane[T], T]:
         self._uncount(lane)
+        if lane.spacing_ms:
+            lane.resting = True
+            heapq.heappush(self._resting, (now + lane.spacing_ms, next(self._numbers), lane.name))
         self._leave_line(lane)  # or to stand at its end again
         item = lane.waiting.popleft()
         lane.active += 1
@@ -170,7 +216,7 @@ class Lanes(Generic[T]):
     def _lane(self, name: Hashable, doubtful: bool) -> Lane[T]:
         lane = self._lanes.get(name)
         if lane is None:
-            lane = self._lanes[name] = Lane(name, Rung.SLOW if doubtful else Rung.NEW)
+            lane = self._lanes[name] = Lane(name, kind=Rung.SLOW if doubtful else Rung.NEW)
             self._remember(lane)
         return lane
 
@@ -184,22 +230,23 @@ class Lanes(Generic[T]):
             lane.kind = Rung.SLOW if lane.misses < MISSES_TRUSTED else Rung.SILENT
 
     def _share_of(self, lane: Lane[T]) -> int:
+        share = self._share if lane.share is None else lane.share
         match lane.kind:
             case Rung.SILENT | Rung.NEW:
                 return 1
             case Rung.SLOW:
-                return max(1, min(self._share, self._senders[Rung.SLOW] // max(1, self._busy[Rung.SLOW])))
-        return self._share
+                return max(1, min(share, self._senders[Rung.SLOW] // max(1, self._busy[Rung.SLOW])))
+        return share
 
     def _pace_ms(self, lane: Lane[T]) -> float:
         """From one item of this lane to the next."""
-        return (lane.attempt_ms or SHORTEST_MS) / self._share_of(lane)
+        return max((lane.attempt_ms or SHORTEST_MS) / self._share_of(lane), lane.spacing_ms)
 
     def _room(self, lane: Lane[T]) -> int:
         """How long a lane may be: as long as all the room that is left to its kind, so that one lane alone gets half of
         it and many get equal parts; and no longer than can be sent in time."""
         room = _left(self._places, self._waiting, lane.kind)
-        if lane.attempt_ms is not None:
+        if lane.attempt_ms is not None or lane.spacing_ms:
             room = min(room, max(1, int(self._in_time_ms / self._pace_ms(lane))))
         elif lane.kind is not Rung.NEW:
             room = min(room, self._share)
@@ -223,16 +270,20 @@ class Lanes(Generic[T]):
 
     def _line_up(self, lane: Lane[T]) -> None:
         """A lane stands in line once, while it has something to send and may send it."""
-        rung = lane.rung if lane.waiting and lane.active < self._share_of(lane) else None
+        wants = lane.waiting and not lane.resting and lane.active < self._share_of(lane)
+        rung = lane.rung if wants else None
         if rung is not lane.in_line:
             self._leave_line(lane)
             if rung is not None:
-                self._lines[rung][lane.name] = None
+                self._lines[rung].setdefault(lane.owner, OrderedDict())[lane.name] = None
                 lane.in_line = rung
 
     def _leave_line(self, lane: Lane[T]) -> None:
         if lane.in_line is not None:
-            del self._lines[lane.in_line][lane.name]
+            line = self._lines[lane.in_line][lane.owner]
+            del line[lane.name]
+            if not line:
+                del self._lines[lane.in_line][lane.owner]
             lane.in_line = None
 
     def _remember(self, lane: Lane[T]) -> None:

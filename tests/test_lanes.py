@@ -314,3 +314,57 @@ def test_everything_is_sent_once_whatever_the_endpoints_do(seed) -> None:
             busy.append(one[0])
             sent.append(one[1])
     assert sorted(sent) == sorted(taken)
+
+
+# --- limits of a lane's own
+
+
+def test_a_lane_with_a_pause_of_its_own_starts_one_and_rests() -> None:
+    house = lanes()
+    for item in ("a1", "a2"):
+        house.add("a", item, spacing_ms=SECOND)
+    known_lane = house.start(NOW)
+    assert known_lane is not None
+    house.end(known_lane[0], QUICK_MS)
+    assert (house.start(NOW + SECOND - 1), house.ready_at) == (None, NOW + SECOND)
+
+
+def test_a_lane_that_has_rested_starts_again() -> None:
+    house = lanes()
+    for item in ("a1", "a2"):
+        house.add("a", item, spacing_ms=SECOND)
+    first = house.start(NOW)
+    assert first is not None
+    house.end(first[0], QUICK_MS)
+    second = house.start(NOW + SECOND)
+    assert second is not None and second[1] == "a2"
+
+
+def test_a_lane_that_rests_is_no_longer_than_it_can_send_in_time() -> None:
+    house = lanes()
+    taken = 0
+    while house.add("a", "x", spacing_ms=SECOND):
+        taken += 1
+    assert taken == IN_TIME_MS // SECOND
+
+
+def test_a_lane_has_no_more_senders_than_its_own_share() -> None:
+    house = lanes()
+    known(house, "a", QUICK_MS)
+    for _ in range(10):
+        house.add("a", "x", share=2)
+    assert len(started(house)) == 2
+
+
+def test_owners_take_turns_however_many_lanes_they_have() -> None:
+    house = lanes(senders=1)
+    endpoints = ("a1", "a2", "a3", "b1")
+    for name in endpoints:
+        known(house, name, QUICK_MS)
+    for name in endpoints:
+        house.add(name, name, owner=name[0])
+    order = []
+    while (one := house.start()) is not None:
+        order.append(one[1])
+        house.end(one[0], QUICK_MS)
+    assert order == ["a1", "b1", "a2", "a3"]

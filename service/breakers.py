@@ -1,0 +1,120 @@
+"""Breakers: a host that does not answer is asked by one probe at a time, and not by everybody who has something for it.
+
+After several misses in a row from a host (nobody was there, or nothing came back) its breaker opens: whoever has missed
+there waits. When its pause is over it is half open: one attempt is let through, and what becomes of it opens or closes
+the breaker. Any answer whatever closes it. An endpoint that has never missed shares the host's name, and not
+its guilt: it is let through as a probe at once, so that nobody can shut a host for others by an endpoint that hangs.
+
+No I/O and no clock here: instants and spans are in ms, and passed in.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+
+from service.clock import MINUTE, SECOND
+
+OPENS_AFTER = 5  # misses in a row
+FIRST_MS, LONGEST_MS = 2 * SECOND, MINUTE
+SUSPECTS_MOST = 1_000  # endpoints of one host that are remembered as missing; beyond them all are
+HOSTS_MOST = 10_000
+
+
+@dataclass(slots=True)
+class Breaker:
+    """A host that has missed lately. open_until: 0 while it is closed. opened: how often in a row. suspects: the
+    endpoints that have missed; anybody: that nobody knows which."""
+
+    host: str
+    misses: int = 0
+    opened: int = 0
+    open_until: int = 0
+    probing: bool = False
+    suspects: set[Hashable] = field(default_factory=set)
+    anybody: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A breaker as it is kept: what survives a restart."""
+
+    host: str
+    opened: int
+    open_until: int
+
+
+class Breakers:
+    """The breakers of all hosts that have missed lately."""
+
+    def __init__(self) -> None:
+        self._breakers: OrderedDict[str, Breaker] = OrderedDict()
+        self._changed: set[str] = set()
+
+    def admit(self, host: str, endpoint: Hashable, now: int) -> int | None:
+        """None when an attempt may be made, after which `note` must follow; else the instant to ask again."""
+        breaker = self._breakers.get(host)
+        if breaker is None or not breaker.open_until:
+            return None
+        suspect = breaker.anybody or endpoint in breaker.suspects
+        if breaker.probing:
+            return max(now, breaker.open_until) + FIRST_MS
+        if suspect and now < breaker.open_until:
+            return breaker.open_until
+        breaker.probing = True
+        return None
+
+    def note(self, host: str, endpoint: Hashable, now: int, *, answered: bool) -> bool:
+        """What became of an attempt; True when this has closed a breaker that was open."""
+        breaker = self._breakers.get(host)
+        if answered:
+            if breaker is None:
+                return False
+            del self._breakers[host]
+            if breaker.open_until:
+                self._changed.add(host)
+            return bool(breaker.open_until)
+        if breaker is None:
+            breaker = self._breakers[host] = Breaker(host)
+            self._forget()
+        breaker.misses += 1
+        breaker.probing = False
+        breaker.suspects.add(endpoint)
+        breaker.anybody = breaker.anybody or len(breaker.suspects) > SUSPECTS_MOST
+        if breaker.misses >= OPENS_AFTER and now >= breaker.open_until:
+            breaker.opened += 1
+            breaker.open_until = now + min(LONGEST_MS, FIRST_MS << min(breaker.opened - 1, 10))
+            self._changed.add(host)
+        return False
+
+    def cancel(self, host: str) -> None:
+        """The attempt that was admitted is not made after all."""
+        breaker = self._breakers.get(host)
+        if breaker is not None:
+            breaker.probing = False
+
+    def restore(self, broken: Iterable[Broken]) -> None:
+        """What was open when this process, or another one, last said so. Nobody is known as innocent."""
+        for each in broken:
+            self._breakers[each.host] = Breaker(
+                each.host, misses=OPENS_AFTER, opened=each.opened, open_until=each.open_until, anybody=True
+            )
+
+    def take_changes(self) -> tuple[list[Broken], list[str]]:
+        """(those to keep, hosts whose breaker is closed) since it was last asked."""
+        changed, self._changed = self._changed, set()
+        kept, closed = [], []
+        for host in sorted(changed):
+            breaker = self._breakers.get(host)
+            if breaker is None:
+                closed.append(host)
+            else:
+                kept.append(Broken(host, breaker.opened, breaker.open_until))
+        return kept, closed
+
+    def open_hosts(self, now: int) -> list[Broken]:
+        """Those that are open, or half open, for people to see."""
+        return [Broken(each.host, each.opened, each.open_until) for each in self._breakers.values() if each.open_until]
+
+    def _forget(self) -> None:
+        while len(self._breakers) > HOSTS_MOST:
+            self._breakers.popitem(last=False)

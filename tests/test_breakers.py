@@ -1,0 +1,98 @@
+"""Breakers: a host that does not answer is asked by one at a time, and nobody can shut it for others."""
+
+from service.breakers import FIRST_MS, LONGEST_MS, OPENS_AFTER, Breakers, Broken
+
+NOW = 1_800_000_000_000
+HOST = "https://a.example:443"
+
+
+def opened(breakers: Breakers, times: int = OPENS_AFTER, endpoint: str = "one") -> None:
+    for _ in range(times):
+        breakers.note(HOST, endpoint, NOW, answered=False)
+
+
+def test_a_host_of_which_nothing_is_known_is_open_to_all() -> None:
+    assert Breakers().admit(HOST, "one", NOW) is None
+
+
+def test_a_few_misses_open_no_breaker() -> None:
+    breakers = Breakers()
+    opened(breakers, OPENS_AFTER - 1)
+    assert breakers.admit(HOST, "one", NOW) is None
+
+
+def test_misses_in_a_row_open_it_for_a_while() -> None:
+    breakers = Breakers()
+    opened(breakers)
+    assert breakers.admit(HOST, "one", NOW) == NOW + FIRST_MS
+
+
+def test_an_answer_between_the_misses_begins_the_count_again() -> None:
+    breakers = Breakers()
+    opened(breakers, OPENS_AFTER - 1)
+    breakers.note(HOST, "two", NOW, answered=True)
+    opened(breakers, OPENS_AFTER - 1)
+    assert breakers.admit(HOST, "one", NOW) is None
+
+
+def test_half_open_lets_one_probe_through_at_a_time() -> None:
+    breakers = Breakers()
+    opened(breakers)
+    later = NOW + FIRST_MS
+    assert [breakers.admit(HOST, "one", later), breakers.admit(HOST, "one", later)] == [None, later + FIRST_MS]
+
+
+def test_a_probe_that_misses_opens_it_for_longer() -> None:
+    breakers = Breakers()
+    opened(breakers)
+    later = NOW + FIRST_MS
+    breakers.admit(HOST, "one", later)
+    breakers.note(HOST, "one", later, answered=False)
+    assert breakers.admit(HOST, "one", later) == later + 2 * FIRST_MS
+
+
+def test_it_is_never_open_for_longer_than_its_longest_pause() -> None:
+    breakers, at = Breakers(), NOW
+    opened(breakers)
+    for _ in range(30):
+        at = breakers.admit(HOST, "one", at) or at
+        breakers.admit(HOST, "one", at)
+        breakers.note(HOST, "one", at, answered=False)
+    assert breakers.admit(HOST, "one", at) == at + LONGEST_MS
+
+
+def test_a_probe_that_is_answered_closes_it() -> None:
+    breakers = Breakers()
+    opened(breakers)
+    breakers.admit(HOST, "one", NOW + FIRST_MS)
+    assert breakers.note(HOST, "one", NOW + FIRST_MS, answered=True)
+    assert breakers.admit(HOST, "one", NOW + FIRST_MS) is None
+
+
+def test_an_endpoint_that_never_missed_is_let_through_as_a_probe() -> None:
+    breakers = Breakers()
+    opened(breakers)
+    assert breakers.admit(HOST, "another", NOW) is None
+
+
+def test_a_probe_that_is_not_made_leaves_the_place_free() -> None:
+    breakers = Breakers()
+    opened(breakers)
+    breakers.admit(HOST, "one", NOW + FIRST_MS)
+    breakers.cancel(HOST)
+    assert breakers.admit(HOST, "one", NOW + FIRST_MS) is None
+
+
+def test_what_was_open_is_open_after_a_restart() -> None:
+    before, after = Breakers(), Breakers()
+    opened(before)
+    after.restore(before.take_changes()[0])
+    assert after.admit(HOST, "one", NOW) == NOW + FIRST_MS
+
+
+def test_changes_are_told_once() -> None:
+    breakers = Breakers()
+    opened(breakers)
+    assert breakers.take_changes() == ([Broken(HOST, 1, NOW + FIRST_MS)], [])
+    breakers.note(HOST, "one", NOW, answered=True)
+    assert (breakers.take_changes(), breakers.take_changes()) == (([], [HOST]), ([], []))
