@@ -28,6 +28,7 @@ from statistics import quantiles
 from typing import ClassVar
 
 from bench.fan_out import a_task, subscription
+from service.attempting import Attempting
 from service.deliveries import Deliveries
 from service.egress import Guard, names_of_the_system, open_egress
 from service.events import Publisher
@@ -109,13 +110,21 @@ async def opened(name_server: int) -> AsyncIterator[House]:
             open_services(Settings(database=str(Path(folder) / "bench.db"))) as services,
             open_egress(Guard(["127.0.0.0/8"]), "bench", names) as egress,  # type: ignore[arg-type]
         ):
-            deliveries = Deliveries(
-                database=services.database,
-                reads=services.reads,
+            attempting = Attempting(
                 egress=egress,
+                endpoints=services.endpoints,
                 settings=settings,
                 clock=services.clock,
                 chance=lambda: 0.5,
+            )
+            deliveries = Deliveries(
+                database=services.database,
+                reads=services.reads,
+                attempting=attempting,
+                endpoints=services.endpoints,
+                publisher=services.publisher,
+                settings=settings,
+                clock=services.clock,
             )
             running = asyncio.create_task(deliveries.run())
             await asyncio.sleep(0)

@@ -53,7 +53,7 @@ class Breakers:
     def admit(self, host: str, endpoint: Hashable, now: int) -> int | None:
         """None when an attempt may be made, after which `note` must follow; else the instant to ask again."""
         breaker = self._breakers.get(host)
-        if breaker is None or not breaker.open_until:
+        if not host or breaker is None or not breaker.open_until:
             return None
         suspect = breaker.anybody or endpoint in breaker.suspects
         if breaker.probing:
@@ -111,9 +111,10 @@ class Breakers:
                 kept.append(Broken(host, breaker.opened, breaker.open_until))
         return kept, closed
 
-    def open_hosts(self, now: int) -> list[Broken]:
-        """Those that are open, or half open, for people to see."""
-        return [Broken(each.host, each.opened, each.open_until) for each in self._breakers.values() if each.open_until]
+    def put_back(self, kept: Iterable[Broken], closed: Iterable[str]) -> None:
+        """Changes that could not be written down."""
+        self._changed.update(each.host for each in kept)
+        self._changed.update(closed)
 
     def _forget(self) -> None:
         while len(self._breakers) > HOSTS_MOST:

@@ -1,32 +1,30 @@
-"""Deliveries: claim, attempt, judge, record.
+"""Deliveries: claim them, let them be attempted, record what became of them.
 
 Fresh deliveries come straight from the commit that made them, already leased; those of other processes, of retries and
-of resumption are claimed. Who may send next is decided by `lanes`, one for each endpoint. Outcomes are recorded in
-batches, as they come in while the last batch is being committed.
+of resumption are claimed. Who may send next is decided by `lanes`, one for each endpoint, and by `breakers`, one for
+each host. Outcomes are recorded in batches, as they come in while the last batch is being committed.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from itertools import count
 
-from service import __version__
+from service.attempting import Attempting
+from service.breakers import Breakers, Broken
 from service.claiming import IDLE_MS, claim_for_ever
 from service.clock import SECOND, Clock
-from service.egress import Egress, Lost, NotSent
-from service.events import Lease
+from service.endpoints import Endpoint, Endpoints
+from service.events import Lease, Publisher
 from service.lanes import Lane, Lanes
 from service.model import new_id
-from service.schedule import retry_at
 from service.settings import DeliverySettings
-from service.signing import sign
+from service.standing import record
 from service.store.reads import Reads
-from service.store.recording import Outcome, Return, record_attempts
+from service.store.recording import Outcome, Return
 from service.store.rows import Dispatch
-from service.store.statements import Database
+from service.store.statements import Database, Transaction, run_many
 from service.store.telling import claim_deliveries
-from service.subscriptions import Attempt, DeliveryStatus
-from service.wire import HttpAnswer, HttpRequest
 
 log = logging.getLogger("reelhook.deliveries")
 
@@ -35,7 +33,7 @@ RECORD_MS = SECOND  # between the end of an attempt and its commit
 CLAIM = 100  # more at a time take far longer in large tables (facts: 15 ms for 500 at a million rows)
 WAITING_MOST = 20_000  # leased and waiting, of all lanes together
 SLOW_MS = SECOND  # attempts that take longer are slow; where the deadline is short, a quarter of it is
-RESPONSE_KEPT = 2_048  # bytes of an answer that the log shows
+HELD_MOST = 10_000  # subscriptions whose pause this process remembers
 RECORD_AGAIN_S = 1
 RECORD_DRAIN_S = 10
 
@@ -48,17 +46,22 @@ class Deliveries:
         *,
         database: Database,
         reads: Reads,
-        egress: Egress,
+        attempting: Attempting,
+        endpoints: Endpoints,
+        publisher: Publisher,
         settings: DeliverySettings,
         clock: Clock,
-        chance: Callable[[], float],
     ) -> None:
         self._database = database
         self._reads = reads
-        self._egress = egress
+        self._attempting = attempting
+        self._endpoints = endpoints
+        self._publisher = publisher
         self._settings = settings
         self._clock = clock
-        self._chance = chance
+        self._breakers = Breakers()
+        self._held: dict[str, int] = {}  # subscription -> when it may be sent to again
+        self._alarm: asyncio.TimerHandle | None = None
         # two deadlines: one to wait for a free sender, one for the attempt
         self._lease_ms = 2 * settings.timeout + LEASE_MARGIN_MS
         self._lanes: Lanes[Dispatch] = Lanes(
@@ -88,15 +91,23 @@ class Deliveries:
     def take_over(self, dispatches: list[Dispatch]) -> None:
         """Send leased deliveries. What its lane has no room for is given back, due when there will be."""
         for dispatch in dispatches:
-            lane = _lane_of(dispatch)
+            endpoint = self._endpoints.of(dispatch.subscription)
             if not self._running:
                 self._give_back(dispatch, self._clock())
-            elif not self._lanes.add(lane, dispatch, doubtful=dispatch.attempts > 0):
-                self._give_back(dispatch, self._lanes.room_at(lane, self._clock()))
+            elif not self._lanes.add(
+                endpoint.lane,
+                dispatch,
+                owner=dispatch.subscription.owner,
+                doubtful=dispatch.attempts > 0,
+                share=endpoint.share,
+                spacing_ms=endpoint.spacing_ms,
+            ):
+                self._give_back(dispatch, self._lanes.room_at(endpoint.lane, self._clock()))
         self._start_attempts()
 
     async def run(self) -> None:
         """Send until cancelled; then finish the attempts under way, record them, and give the rest back."""
+        self._breakers.restore(Broken(**row) for row in await self._reads.breakers())
         self._running = True
         try:
             await claim_for_ever(
@@ -136,6 +147,8 @@ class Deliveries:
     async def _drain(self) -> None:
         """Nothing new begins. What is under way is over by its own deadline, and what came of it is worth waiting for:
         an endpoint that has said 2xx must not hear the same again."""
+        if self._alarm is not None:
+            self._alarm.cancel()
         await self._give_back_now(self._lanes.clear())
         if self._attempts:
             await asyncio.wait(self._attempts, timeout=(self._settings.timeout + RECORD_MS) / 1000)
@@ -151,11 +164,23 @@ class Deliveries:
     # --- attempts
 
     def _start_attempts(self) -> None:
-        while (started := self._lanes.start()) is not None:
+        while (started := self._lanes.start(self._clock())) is not None:
             lane, dispatch = started
             attempt = asyncio.create_task(self._attempt(lane, dispatch), name=f"deliver {dispatch.delivery_id}")
             self._attempts.add(attempt)
             attempt.add_done_callback(self._ended)
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        """For the next lane that rests between two of its attempts."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        ready_at = self._lanes.ready_at
+        if ready_at is None:
+            self._alarm = None
+        else:
+            pause_s = max(1, ready_at - self._clock()) / 1000
+            self._alarm = asyncio.get_running_loop().call_later(pause_s, self._start_attempts)
 
     def _ended(self, attempt: "asyncio.Task[None]") -> None:
         self._attempts.discard(attempt)
@@ -164,72 +189,43 @@ class Deliveries:
     async def _attempt(self, lane: Lane[Dispatch], dispatch: Dispatch) -> None:
         took_ms, answered = None, True
         try:
-            if self._clock() + self._settings.timeout + RECORD_MS >= dispatch.leased_until:
-                return self._give_back(dispatch, self._clock())  # the lease would end before the attempt is recorded
-            outcome = await self.attempt(dispatch)
+            now = self._clock()
+            endpoint = self._endpoints.of(dispatch.subscription)
+            if now + self._settings.timeout + RECORD_MS >= dispatch.leased_until:
+                return self._give_back(dispatch, now)  # the lease would end before the attempt is recorded
+            if (not_before := self._not_before(endpoint, dispatch, now)) > now:
+                return self._give_back(dispatch, not_before)
+            outcome = await self._attempting.attempt(dispatch)
             took_ms, answered = outcome.attempt.duration_ms, outcome.attempt.status is not None
+            self._learn(endpoint, outcome, answered)
             self._outcomes.append(outcome)
             self._record_soon()
         except Exception:  # its lease ends, and it is tried again
+            self._breakers.cancel(self._endpoints.of(dispatch.subscription).host)
             log.exception("delivery.failed delivery=%s", dispatch.delivery_id)
         finally:
             self._lanes.end(lane, took_ms, answered=answered)
 
-    async def attempt(self, dispatch: Dispatch) -> Outcome:
-        """One signed POST, and what to make of its answer."""
-        started_at = self._clock()
-        status, error, ambiguous, answer = await self._post(dispatch, started_at)
-        now = self._clock()
-        number = dispatch.attempts + 1
-        delivered = status is not None and 200 <= status < 300
-        retry_after_ms = answer.retry_after_ms(now) if answer else None
-        next_at = None if delivered else retry_at(number, now, self._chance(), retry_after_ms, self._settings.retries)
-        gone = status == 410
-        attempt = Attempt(
-            delivery_id=dispatch.delivery_id,
-            number=number,
-            started_at=started_at,
-            duration_ms=now - started_at,
-            status=status,
-            error=error,
-            ambiguous=ambiguous,
-            response=_shown(answer),
-        )
-        log.info(
-            "delivery.attempt delivery=%s event=%s type=%s subscription=%s number=%d status=%s error=%r ms=%d",
-            *(dispatch.delivery_id, dispatch.event_id, dispatch.event_type, dispatch.subscription.id),
-            *(number, status, error, attempt.duration_ms),
-        )
-        if delivered:
-            return Outcome(dispatch=dispatch, attempt=attempt, status=DeliveryStatus.DELIVERED)
-        if gone or next_at is None:
-            return Outcome(dispatch=dispatch, attempt=attempt, status=DeliveryStatus.EXHAUSTED, gone=gone)
-        return Outcome(dispatch=dispatch, attempt=attempt, status=DeliveryStatus.PENDING, next_at=next_at)
+    def _not_before(self, endpoint: Endpoint, dispatch: Dispatch, now: int) -> int:
+        """When this may be sent: not while its endpoint wants a pause, nor while its host does not answer. What is
+        older than its schedule is sent in any case, so that it comes to its end."""
+        held_until = self._held.get(dispatch.subscription.id, 0)
+        if held_until > now:
+            return held_until
+        admitted_at = self._breakers.admit(endpoint.host, endpoint.lane, now)
+        overdue = now - dispatch.created_at > sum(endpoint.pauses) and dispatch.base == 0
+        return now if admitted_at is None or overdue else admitted_at
 
-    async def _post(self, dispatch: Dispatch, now: int) -> tuple[int | None, str | None, bool, HttpAnswer | None]:
-        """(status, error in words, ambiguous, answer)."""
-        body = dispatch.body.encode()
-        headers = {
-            "content-type": "application/json",
-            "user-agent": f"Reelhook/{__version__}",
-            "x-reelhook-delivery": dispatch.delivery_id,
-            "x-reelhook-attempt": str(dispatch.attempts + 1),
-            "x-reelhook-event": dispatch.event_type,
-            **sign(dispatch.subscription.secret, dispatch.event_id, now // 1000, body),
-        }
-        request = HttpRequest(method="POST", url=dispatch.subscription.url, headers=headers, body=body)
-        try:
-            answer = await self._egress.deliver(
-                request, timeout_ms=self._settings.timeout, cap=self._settings.answer_cap
-            )
-        except NotSent as error:
-            return None, str(error), False, None
-        except Lost as error:
-            return None, f"{error}; it may have been received", True, None
-        if 200 <= answer.status < 300:
-            return answer.status, None, False, answer
-        note = "; redirects are not followed" if 300 <= answer.status < 400 else ""
-        return answer.status, f"the endpoint answered HTTP {answer.status}{note}", False, answer
+    def _learn(self, endpoint: Endpoint, outcome: Outcome, answered: bool) -> None:
+        self._breakers.note(endpoint.host, endpoint.lane, self._clock(), answered=answered)
+        name, until = outcome.dispatch.subscription.id, outcome.decision.held_until
+        if until:
+            self._held[name] = max(until, self._held.get(name, 0))
+        elif outcome.delivered:
+            self._held.pop(name, None)
+        if len(self._held) > HELD_MOST:
+            now = self._clock()
+            self._held = {name: until for name, until in self._held.items() if until > now}
 
     # --- recording
 
@@ -252,23 +248,30 @@ class Deliveries:
     async def _record(self) -> None:
         outcomes, self._outcomes = self._outcomes, []
         returns, self._returns = self._returns, []
+        broken, mended = self._breakers.take_changes()
         now = self._clock()
         try:
-            await self._database.write(record_attempts, outcomes, returns, now)
+            told = await self._database.write(self._batch, outcomes, returns, broken, mended, now)
         except BaseException:
             self._outcomes = outcomes + self._outcomes
             self._returns = returns + self._returns
+            self._breakers.put_back(broken, mended)
             raise
-        due_at = (*(each.next_at for each in outcomes), *(each.next_at for each in returns))
+        self.take_over(told)
+        due_at = (*(each.decision.next_at for each in outcomes), *(each.next_at for each in returns))
         if any(at is not None and at < now + IDLE_MS for at in due_at):
             self._woken.set()
 
-
-def _lane_of(dispatch: Dispatch) -> tuple[str, str]:
-    """Whose lane: the secret stands for the subscription. The one-shot subscriptions of an owner share his secret, so
-    that what is known of his endpoint is known of it for the next task too."""
-    return dispatch.subscription.secret, dispatch.subscription.url.partition("?")[0]
-
-
-def _shown(answer: HttpAnswer | None) -> str:
-    return answer.body[:RESPONSE_KEPT].decode("utf-8", "replace").replace("\x00", "\ufffd") if answer else ""
+    def _batch(
+        self,
+        outcomes: Sequence[Outcome],
+        returns: Sequence[Return],
+        broken: Sequence[Broken],
+        mended: Sequence[str],
+        now: int,
+    ) -> Transaction[list[Dispatch]]:
+        told = yield from record(outcomes, returns, self._publisher, self._settings, now)
+        kept = [{"host": each.host, "opened": each.opened, "open_until": each.open_until} for each in broken]
+        yield run_many("keep_breaker", kept)
+        yield run_many("close_breaker", [{"host": host} for host in mended])
+        return told

@@ -4,21 +4,21 @@ from collections.abc import Sequence
 
 from service.clock import DAY, MINUTE, SECOND
 
-LONGEST_RETRY_AFTER = DAY  # an endpoint that asks for more is tried again after this
+SHORTEST_RETRY_AFTER, LONGEST_RETRY_AFTER = SECOND, DAY  # an endpoint that asks for less, or more, gets this
 LONGEST_PACE = 5 * MINUTE
 QUANTILE = 0.9
 
 
-def retry_at(attempts: int, now: int, chance: float, retry_after_ms: int | None, retries: Sequence[int]) -> int | None:
-    """When a delivery is tried again after `attempts` attempts; None when the schedule has ended.
+def retry_at(step: int, now: int, chance: float, pauses: Sequence[int]) -> int | None:
+    """When a delivery is tried again after this step of its schedule (1 is the first attempt); None when that has
+    ended. Full jitter: chance in [0, 1) draws the pause between nothing and its double, so that what failed together
+    does not come back together, and the schedule takes as long as it says in the middle."""
+    return None if step > len(pauses) else now + round(pauses[step - 1] * 2 * chance)
 
-    After attempt n comes the pause retries[n - 1]. chance in [0, 1) spreads it by a fifth either way. A Retry-After
-    is honoured within its bound, and never makes the pause shorter.
-    """
-    if attempts > len(retries):
-        return None
-    pause = round(retries[attempts - 1] * (0.8 + 0.4 * chance))
-    return now + max(pause, min(retry_after_ms or 0, LONGEST_RETRY_AFTER))
+
+def asked_for(now: int, retry_after_ms: int) -> int:
+    """When an endpoint that named a time is tried again: exactly then, within its bounds."""
+    return now + min(max(retry_after_ms, SHORTEST_RETRY_AFTER), LONGEST_RETRY_AFTER)
 
 
 def back_off(misses: int, chance: float, *, first: int = SECOND, longest: int = LONGEST_PACE) -> int:

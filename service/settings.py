@@ -95,8 +95,16 @@ class DeliverySettings:
     answer_cap: int = setting(64 * 1024, "How much of an answer is read, in bytes.", low=0)
     retries: tuple[Span, ...] = setting(
         _RETRIES,
-        "The pauses between attempts, each spread by a fifth; when they are used up the delivery is exhausted.",
+        "The pauses between attempts, each drawn between nothing and its double; when they are used up the delivery is "
+        "exhausted.",
     )
+    disable_after: Span = setting(
+        Span(5 * DAY),
+        "How long a subscription may fail without a single success before it is disabled; it is announced at 50, 70 "
+        "and 90 per cent of that.",
+        low=10,
+    )
+    disable_failures: int = setting(10, "How many failures in a row there must be besides.", low=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

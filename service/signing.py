@@ -8,12 +8,13 @@ import base64
 import binascii
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
 
-SECRET_PREFIX = "whsec_"
+SECRET_PREFIX, PUBLIC_PREFIX = "whsec_", "whpk_"
 TOLERANCE_MS = 300_000
 
 
@@ -31,13 +32,34 @@ def owner_secret(secret_key: str, owner: str) -> str:
     return _spell_secret(hmac.digest(secret_key.encode(), b"webhook secret of " + owner.encode(), "sha256"))
 
 
-def sign(secret: str, message_id: str, timestamp_s: int, body: bytes) -> Mapping[str, str]:
-    """The three headers of Standard Webhooks v1 for one attempt."""
-    return {
-        "webhook-id": message_id,
-        "webhook-timestamp": str(timestamp_s),
-        "webhook-signature": "v1," + _signature(secret, message_id, str(timestamp_s), body),
-    }
+def sign(
+    shared: Sequence[str], message_id: str, timestamp_s: int, body: bytes, own: Ed25519PrivateKey | None = None
+) -> Mapping[str, str]:
+    """The three headers of Standard Webhooks for one attempt: a `v1` for each shared secret, newest first, so that
+    receivers may change theirs when it suits them; and with a key of our own a `v1a` (ed25519), which libraries that
+    know only `v1` skip."""
+    timestamp = str(timestamp_s)
+    signatures = ["v1," + _signature(secret, message_id, timestamp, body) for secret in shared]
+    if own is not None:
+        signatures.append("v1a," + base64.b64encode(own.sign(_signed(message_id, timestamp, body))).decode())
+    return {"webhook-id": message_id, "webhook-timestamp": timestamp, "webhook-signature": " ".join(signatures)}
+
+
+def sign_plainly(secret: str, body: bytes) -> Mapping[str, str]:
+    """X-Hub-Signature-256, for old receivers: the hex HMAC-SHA256 of the body alone. The key is the whole text of the
+    secret, as such receivers use it."""
+    return {"x-hub-signature-256": "sha256=" + hmac.digest(secret.encode(), body, "sha256").hex()}
+
+
+def signing_key(secret_key: str, owner: str) -> Ed25519PrivateKey:
+    """The key behind an owner's `v1a` signatures: derived, so that it is stored nowhere and never lost."""
+    seed = hmac.digest(secret_key.encode(), b"ed25519 key of " + owner.encode(), "sha256")
+    return Ed25519PrivateKey.from_private_bytes(seed)
+
+
+def public_key(key: Ed25519PrivateKey) -> str:
+    """`whpk_` and base64, as the Standard Webhooks specification spells public keys."""
+    return PUBLIC_PREFIX + base64.b64encode(key.public_key().public_bytes_raw()).decode()
 
 
 def verify(secret: str, headers: Mapping[str, str], body: bytes, now: int) -> None:
@@ -139,9 +161,12 @@ def _spell_secret(key: bytes) -> str:
     return SECRET_PREFIX + base64.b64encode(key).decode()
 
 
+def _signed(message_id: str, timestamp: str, body: bytes) -> bytes:
+    return f"{message_id}.{timestamp}.".encode() + body
+
+
 def _signature(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
-    content = f"{message_id}.{timestamp}.".encode() + body
-    return base64.b64encode(hmac.new(key_of(secret), content, "sha256").digest()).decode()
+    return base64.b64encode(hmac.digest(key_of(secret), _signed(message_id, timestamp, body), "sha256")).decode()
 
 
 def _check_age(timestamp: str, now: int) -> None:

@@ -12,11 +12,13 @@ from pathlib import Path
 from service import __version__
 from service.archive import open_archive
 from service.archiver import Archiver
+from service.attempting import Attempting
 from service.cancelling import Cancelling
 from service.clock import Clock, system_clock
 from service.content import Content
 from service.deliveries import Deliveries
 from service.egress import Egress, open_egress
+from service.endpoints import Endpoints
 from service.errors import SettingsError
 from service.events import Publisher
 from service.gateways import Gateway, open_gateways
@@ -65,6 +67,9 @@ class Services:
     uploading: Uploading
     sweeper: Sweeper
     deliveries: Deliveries
+    attempting: Attempting
+    endpoints: Endpoints
+    publisher: Publisher
     content: Content
     archiver: Archiver
     secret_key: str
@@ -96,9 +101,6 @@ async def open_services(
         reads = Reads(database)
         pace = Pace(reads, clock, settings.sweep.first_guess)
         tokens = CallbackTokens(secret_key, lifetime_ms=settings.callbacks.token_lifetime)
-        deliveries = Deliveries(
-            database=database, reads=reads, egress=egress, settings=settings.deliveries, clock=clock, chance=chance
-        )
         base_url = (settings.public_url or "").rstrip("/")
         links = Links(
             base_url,
@@ -106,7 +108,20 @@ async def open_services(
             settings.content.link_lifetime,
             archiving=settings.archive.enabled,
         )
-        publisher = Publisher(links, deliveries.lease)
+        publisher = Publisher(links, lambda: deliveries.lease())  # noqa: PLW0108 - they need each other
+        endpoints = Endpoints(settings.deliveries, secret_key, lambda subscription: {})
+        attempting = Attempting(
+            egress=egress, endpoints=endpoints, settings=settings.deliveries, clock=clock, chance=chance
+        )
+        deliveries = Deliveries(
+            database=database,
+            reads=reads,
+            attempting=attempting,
+            endpoints=endpoints,
+            publisher=publisher,
+            settings=settings.deliveries,
+            clock=clock,
+        )
         hub = Hub(
             database=database, publisher=publisher, settings=settings, clock=clock, hand_over=deliveries.take_over
         )
@@ -147,6 +162,9 @@ async def open_services(
             hub=hub,
             sweeper=Sweeper(hub=hub, reads=reads, gateways=gateways, tasks=tasks, looks=looks),
             deliveries=deliveries,
+            attempting=attempting,
+            endpoints=endpoints,
+            publisher=publisher,
             content=content,
             archiver=Archiver(hub=hub, reads=reads, archive=archive, content=content, chance=chance),
             secret_key=secret_key,

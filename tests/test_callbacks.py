@@ -93,7 +93,7 @@ def signed(kind, body, now):
     return {
         "hex": {"x-sig": "sha256=" + digest.hex()},
         "base64": {"x-sig": "sha256=" + base64.b64encode(digest).decode()},
-        "standard": dict(sign(SECRET, "msg_1", now // 1000, body)),
+        "standard": dict(sign([SECRET], "msg_1", now // 1000, body)),
     }[kind]
 
 

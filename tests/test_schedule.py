@@ -3,7 +3,7 @@
 import pytest
 
 from service.clock import HOUR, MINUTE, SECOND
-from service.schedule import back_off, first_look, look_after_hint, next_look, retry_at, usual
+from service.schedule import asked_for, back_off, first_look, look_after_hint, next_look, retry_at, usual
 from service.settings import DeliverySettings
 
 RETRIES = DeliverySettings().retries
@@ -14,29 +14,22 @@ def test_retries_go_on_for_three_days_by_default():
     assert 71 * HOUR < sum(RETRIES) < 80 * HOUR
 
 
-def test_the_first_retry_comes_after_five_seconds():
-    assert retry_at(1, 1_000, 0.5, None, RETRIES) == 1_000 + 5 * SECOND
+def test_the_first_retry_comes_after_five_seconds_in_the_middle():
+    assert retry_at(1, 1_000, 0.5, RETRIES) == 1_000 + 5 * SECOND
 
 
-@pytest.mark.parametrize(("chance", "pause"), [(0.0, 4_000), (1.0, 6_000)])
-def test_a_pause_is_spread_by_a_fifth(chance, pause):
-    assert retry_at(1, 0, chance, None, RETRIES) == pause
+@pytest.mark.parametrize(("chance", "pause"), [(0.0, 0), (0.25, 2_500), (1.0, 10_000)])
+def test_a_pause_is_drawn_between_nothing_and_its_double(chance, pause):
+    assert retry_at(1, 0, chance, RETRIES) == pause
 
 
 def test_the_schedule_ends():
-    assert retry_at(len(RETRIES) + 1, 0, 0.5, None, RETRIES) is None
+    assert retry_at(len(RETRIES) + 1, 0, 0.5, RETRIES) is None
 
 
-def test_retry_after_makes_a_pause_longer():
-    assert retry_at(1, 0, 0.5, 20 * SECOND, RETRIES) == 20 * SECOND
-
-
-def test_retry_after_never_makes_a_pause_shorter():
-    assert retry_at(3, 0, 0.5, 1 * SECOND, RETRIES) == 2 * MINUTE
-
-
-def test_retry_after_is_honoured_up_to_a_day():
-    assert retry_at(1, 0, 0.5, 100 * 24 * HOUR, RETRIES) == 24 * HOUR
+@pytest.mark.parametrize(("asked", "given"), [(20 * SECOND, 20 * SECOND), (0, SECOND), (100 * 24 * HOUR, 24 * HOUR)])
+def test_what_an_endpoint_asks_for_is_honoured_exactly_within_its_bounds(asked, given):
+    assert asked_for(1_000, asked) == 1_000 + given
 
 
 def test_back_off_doubles():

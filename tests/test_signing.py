@@ -17,7 +17,7 @@ BODY = b'{"type":"task.succeeded"}'
 
 def test_the_reference_library_verifies_what_we_sign():
     secret = new_secret()
-    headers = dict(sign(secret, "evt_1", NOW // 1000, BODY))
+    headers = dict(sign([secret], "evt_1", NOW // 1000, BODY))
     assert Webhook(secret).verify(BODY, headers) == {"type": "task.succeeded"}
 
 
@@ -34,7 +34,7 @@ def test_a_secret_is_standard_padded_base64_of_32_bytes():
 
 def test_one_of_several_signatures_is_enough():
     secret = new_secret()
-    headers = dict(sign(secret, "evt_1", NOW // 1000, BODY))
+    headers = dict(sign([secret], "evt_1", NOW // 1000, BODY))
     headers["webhook-signature"] = "v1,b3RoZXI= v1a,xxx " + headers["webhook-signature"]
     verify(secret, headers, BODY, NOW)
 
@@ -54,7 +54,7 @@ def test_one_of_several_signatures_is_enough():
 )
 def test_a_wrong_header_is_forged(change):
     secret = new_secret()
-    headers = dict(sign(secret, "evt_1", NOW // 1000, BODY)) | change
+    headers = dict(sign([secret], "evt_1", NOW // 1000, BODY)) | change
     with pytest.raises(Forged):
         verify(secret, headers, BODY, NOW)
 
@@ -62,7 +62,7 @@ def test_a_wrong_header_is_forged(change):
 def test_another_body_is_forged():
     secret = new_secret()
     with pytest.raises(Forged):
-        verify(secret, sign(secret, "evt_1", NOW // 1000, BODY), BODY + b" ", NOW)
+        verify(secret, sign([secret], "evt_1", NOW // 1000, BODY), BODY + b" ", NOW)
 
 
 def test_an_owners_secret_is_the_same_every_time_and_his_own():

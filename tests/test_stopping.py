@@ -106,10 +106,11 @@ async def post(folder, url: str, *, held: str = "", **changes: Any) -> AsyncIter
         deliveries = Deliveries(
             database=gated,
             reads=services.reads,
-            egress=services.egress,
+            attempting=services.attempting,
+            endpoints=services.endpoints,
+            publisher=services.publisher,
             settings=settings.deliveries,
             clock=services.clock,
-            chance=lambda: 0.5,
         )
         subscription = a_subscription(id=fresh_id("sub"), url=url, secret="whsec_AAAA")
         await services.database.write(add_subscription, subscription)
@@ -149,7 +150,7 @@ async def test_a_stop_waits_for_the_attempt_under_way(tmp_path) -> None:
 
 
 async def test_a_stop_waits_until_outcomes_are_on_disk(tmp_path) -> None:
-    async with Sink().open() as sink, post(tmp_path, sink.url, held="record_attempts") as it:
+    async with Sink().open() as sink, post(tmp_path, sink.url, held="_batch") as it:
         await it.due()
         running = asyncio.create_task(it.deliveries.run())
         await it.database.begun.wait()
@@ -162,7 +163,7 @@ async def test_a_stop_waits_until_outcomes_are_on_disk(tmp_path) -> None:
 
 
 async def test_an_outcome_that_cannot_be_recorded_at_a_stop_is_tried_again(tmp_path) -> None:
-    async with Sink().open() as sink, post(tmp_path, sink.url, held="record_attempts") as it:
+    async with Sink().open() as sink, post(tmp_path, sink.url, held="_batch") as it:
         await it.due()
         it.database.errors = [OSError("disk full")]
         running = asyncio.create_task(it.deliveries.run())

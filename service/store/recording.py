@@ -5,23 +5,37 @@ from dataclasses import dataclass
 
 from service.store.rows import Dispatch, attempt_columns
 from service.store.statements import Params, Transaction, run_many
-from service.store.telling import disable_subscription
 from service.subscriptions import Attempt, DeliveryStatus
 
-GONE = "the endpoint answered 410 Gone"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What follows from an attempt.
+
+    next_at: when the delivery is tried again, None when it is over. level: how often something will then be left out of
+    the body. base: from which attempt its schedule counts. gone: why nothing is wanted there any more, None where it
+    is. held_until: when the endpoint wants to be asked again at all (unix ms), 0 where it did not say.
+    """
+
+    status: DeliveryStatus
+    next_at: int | None = None
+    level: int = 0
+    base: int = 0
+    gone: str | None = None
+    held_until: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What an attempt means for its delivery. next_at: when it is tried again, None when it is over. gone: the endpoint
-    wants nothing any more."""
+    """An attempt, and what follows from it."""
 
     dispatch: Dispatch
     attempt: Attempt
-    status: DeliveryStatus
-    next_at: int | None = None
-    level: int = 0
-    gone: bool = False
+    decision: Decision
+
+    @property
+    def delivered(self) -> bool:
+        return self.decision.status is DeliveryStatus.DELIVERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +51,21 @@ def record_attempts(outcomes: Sequence[Outcome], returns: Sequence[Return], now:
     yield run_many("insert_attempt", [attempt_columns(outcome.attempt) for outcome in outcomes])
     yield run_many("record_outcome", [_outcome_row(outcome, now) for outcome in outcomes])
     yield run_many("return_delivery", [_return_row(each) for each in returns])
-    for subscription_id in sorted({outcome.dispatch.subscription.id for outcome in outcomes if outcome.gone}):
-        yield from disable_subscription(subscription_id, GONE, now)
 
 
 def _outcome_row(outcome: Outcome, now: int) -> Params:
+    decision = outcome.decision
     return {
         "id": outcome.dispatch.delivery_id,
         "lease": outcome.dispatch.lease,
-        "status": outcome.status.value,
+        "status": decision.status.value,
         "attempts": outcome.attempt.number,
         "last_status": outcome.attempt.status,
         "last_error": outcome.attempt.error,
-        "finished_at": None if outcome.status is DeliveryStatus.PENDING else now,
-        "next_at": outcome.next_at,
-        "level": outcome.level,
+        "finished_at": None if decision.status is DeliveryStatus.PENDING else now,
+        "next_at": decision.next_at,
+        "level": decision.level,
+        "base": decision.base,
     }
 
 

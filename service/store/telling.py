@@ -41,8 +41,10 @@ def _wants(row: Row, event: Event, data: Json) -> bool:
     return wish(row["events"], row["filters"])(event.type, data)
 
 
-def insert_deliveries(event: Event, dispatches: Sequence[Dispatch], *, leased: bool) -> Transaction[None]:
-    """leased: they go to this process's own senders at once; otherwise they are due for anybody."""
+def insert_deliveries(
+    event: Event, dispatches: Sequence[Dispatch], *, leased: bool, due_at: int = 0
+) -> Transaction[None]:
+    """leased: they go to this process's own senders at once; otherwise they are due for anybody, not before due_at."""
     yield run_many(
         "insert_delivery",
         [
@@ -57,7 +59,7 @@ def insert_deliveries(event: Event, dispatches: Sequence[Dispatch], *, leased: b
                 "now": dispatch.created_at,
                 "next_at": dispatch.leased_until
                 if leased
-                else max(dispatch.created_at, dispatch.subscription.may_be_told_at),
+                else max(due_at, dispatch.created_at, dispatch.subscription.may_be_told_at),
                 "lease": dispatch.lease if leased else None,
             }
             for dispatch in dispatches

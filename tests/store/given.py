@@ -214,4 +214,5 @@ def an_outcome(dispatch: Dispatch, **changes: Any) -> dict[str, Any]:
         "finished_at": NOW,
         "next_at": None,
         "level": 0,
+        "base": 0,
     } | changes

@@ -2,11 +2,12 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from service.store.reads import Reads
-from service.store.recording import GONE, Outcome, Return, record_attempts
+from service.store.recording import Decision, Outcome, Return, record_attempts
 from service.store.rows import Dispatch
 from service.store.statements import Database, Transaction
 from service.store.telling import (
@@ -218,11 +219,15 @@ async def test_a_delivery_that_is_given_back_is_due_for_anybody(database: Databa
     assert len(await database.write(claim_deliveries, NOW + 7, NOW + 9, "lease_2", 9)) == 1
 
 
+def outcome_of(dispatch: Dispatch, answer: int, **decision: Any) -> Outcome:
+    return Outcome(dispatch=dispatch, attempt=attempt_of(dispatch, answer), decision=Decision(**decision))
+
+
 async def test_a_batch_of_outcomes_is_recorded_with_its_attempts_and_returns(database: Database, reads: Reads) -> None:
     sent, failed, unsent = [await stored_delivery(database, leased=True) for _ in range(3)]
     outcomes = [
-        Outcome(dispatch=sent, attempt=attempt_of(sent, 204), status=DeliveryStatus.DELIVERED),
-        Outcome(dispatch=failed, attempt=attempt_of(failed, 503), status=DeliveryStatus.PENDING, next_at=NOW + MINUTE),
+        outcome_of(sent, 204, status=DeliveryStatus.DELIVERED),
+        outcome_of(failed, 503, status=DeliveryStatus.PENDING, next_at=NOW + MINUTE),
     ]
     await database.write(record_attempts, outcomes, [Return(unsent, NOW + 7)], NOW)
     found = [await reads.delivery(each.delivery_id, None) for each in (sent, failed, unsent)]
@@ -232,16 +237,6 @@ async def test_a_batch_of_outcomes_is_recorded_with_its_attempts_and_returns(dat
         (DeliveryStatus.PENDING, NOW + 7, 0),
     ]
     assert await reads.attempts(failed.delivery_id) == [attempt_of(failed, 503)]
-
-
-async def test_an_endpoint_that_is_gone_ends_its_subscription(database: Database, reads: Reads) -> None:
-    dispatch = await stored_delivery(database, leased=True)
-    gone = Outcome(dispatch=dispatch, attempt=attempt_of(dispatch, 410), status=DeliveryStatus.EXHAUSTED, gone=True)
-    await database.write(record_attempts, [gone], [], NOW)
-    subscription = await reads.subscription(dispatch.subscription.id, None)
-    delivery = await reads.delivery(dispatch.delivery_id, None)
-    assert subscription is not None and delivery is not None
-    assert (subscription.disabled_reason, delivery.status) == (GONE, DeliveryStatus.EXHAUSTED)
 
 
 def attempt_of(dispatch: Dispatch, status: int) -> Attempt:

@@ -42,7 +42,7 @@ ON CONFLICT DO NOTHING;
 -- Fenced by the lease: whoever lost it in the meantime does not overwrite the outcome of the one who has it.
 UPDATE deliveries SET
     status = :status, attempts = :attempts, last_status = :last_status, last_error = :last_error,
-    finished_at = :finished_at, next_at = :next_at, level = :level, lease = NULL
+    finished_at = :finished_at, next_at = :next_at, level = :level, base = :base, lease = NULL
 WHERE id = :id AND lease = :lease AND status = 'pending';
 
 -- name: return_delivery

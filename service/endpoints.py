@@ -1,0 +1,126 @@
+"""Endpoints: what it takes to send to a subscription, read once from what it wishes, and kept until it changes."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from ssl import SSLContext
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from service.clock import MINUTE
+from service.formats import FORMATS
+from service.formats.shape import Format, Target
+from service.guard import origin_of
+from service.settings import DeliverySettings
+from service.signing import sign, sign_plainly, signing_key
+from service.subscriptions import Subscription
+from service.wire import Json
+
+SIGNATURES = ("v1", "v1a", "sha256")
+REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """headers: of the owner's own, decrypted. pauses: between attempts (ms). share: attempts under way at once;
+    spacing_ms: from the start of one to the next. lane: whose turn it is; host: whose breaker. tls: with the owner's
+    own authorities or certificate, None for the system's. problem: why nothing can be sent, None where it can."""
+
+    format: Format
+    target: Target
+    headers: Mapping[str, str] = field(repr=False)
+    timeout_ms: int
+    pauses: tuple[int, ...]
+    share: int | None
+    spacing_ms: int
+    lane: Hashable = field(repr=False)
+    host: str
+    signatures: tuple[str, ...]
+    key: Ed25519PrivateKey | None = field(default=None, repr=False)
+    tls: SSLContext | None = None
+    problem: str | None = None
+
+    def signed(self, secrets: tuple[str, ...], event_id: str, now: int, body: bytes) -> Mapping[str, str]:
+        """The headers that sign an attempt made now (unix ms)."""
+        if not self.format.signed:
+            return {}
+        headers = dict(sign(secrets, event_id, now // 1000, body, self.key))
+        if "sha256" in self.signatures:
+            headers |= sign_plainly(secrets[0], body)
+        return headers
+
+
+def secrets_of(subscription: Subscription, now: int) -> tuple[str, ...]:
+    """The secrets to sign with now, newest first."""
+    return (subscription.secret, *(each["secret"] for each in subscription.previous if each["until"] > now))
+
+
+class Endpoints:
+    """Endpoints by subscription and revision. opened: what a subscription keeps encrypted, in plain; ValueError where
+    it cannot be read any more."""
+
+    def __init__(self, settings: DeliverySettings, secret_key: str, opened: Callable[[Subscription], Json]) -> None:
+        self._settings = settings
+        self._secret_key = secret_key
+        self._opened = opened
+        self._known: OrderedDict[tuple[str, int], Endpoint] = OrderedDict()
+
+    def of(self, subscription: Subscription) -> Endpoint:
+        key = (subscription.id, subscription.revision)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._read(subscription)
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        return known
+
+    def _read(self, subscription: Subscription) -> Endpoint:
+        shape = FORMATS[subscription.format]
+        sending = subscription.sending
+        secret, problem = self._confided(subscription)
+        signatures = tuple(sending.get("signatures", ("v1",)))
+        return Endpoint(
+            format=shape,
+            target=Target(url=subscription.url, options=subscription.options | secret.get("options", {})),
+            headers=secret.get("headers", {}),
+            timeout_ms=min(sending.get("timeout_ms", self._settings.timeout), self._settings.timeout),
+            pauses=_pauses(sending, shape, self._settings),
+            share=sending.get("concurrency"),
+            spacing_ms=max(shape.spacing_ms, _spacing_ms(sending)),
+            lane=_lane_of(subscription, shape),
+            host=origin_of(subscription.url),
+            signatures=signatures,
+            key=signing_key(self._secret_key, subscription.owner) if "v1a" in signatures else None,
+            problem=problem,
+        )
+
+    def _confided(self, subscription: Subscription) -> tuple[Json, str | None]:
+        """(what it keeps encrypted, why that cannot be read)."""
+        if subscription.sealed is None:
+            return {}, None
+        try:
+            return self._opened(subscription), None
+        except ValueError as error:
+            return {}, f"what was confided with this subscription cannot be read any more: {error}"
+
+
+def _pauses(sending: Json, shape: Format, settings: DeliverySettings) -> tuple[int, ...]:
+    given: Any = sending.get("retries_ms")
+    if given is not None:
+        return tuple(given)
+    return settings.retries if shape.pauses is None else shape.pauses
+
+
+def _spacing_ms(sending: Json) -> int:
+    """From the stricter of the owner's own limit and what the endpoint allowed in its handshake."""
+    rates = [sending[name] for name in ("rate_per_minute", "allowed_per_minute") if sending.get(name)]
+    return -(-MINUTE // min(rates)) if rates else 0
+
+
+def _lane_of(subscription: Subscription, shape: Format) -> Hashable:
+    """The secret stands for the subscription. The one-shot subscriptions of an owner share his secret, so that what is
+    known of his endpoint is known of it for the next task too. Where a URL is a channel with a limit of its own, all
+    who post there share its lane."""
+    url = subscription.url.partition("?")[0]
+    return subscription.url if shape.secret_url else (subscription.secret, url)

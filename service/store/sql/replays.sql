@@ -1,0 +1,62 @@
+-- name: insert_replay
+INSERT INTO replays (
+    id, owner, subscription_id, since, until, statuses, spacing_ms, position, scanned, replayed, created_at, next_at
+) VALUES (
+    :id, :owner, :subscription_id, :since, :until, :statuses, :spacing_ms, :position, 0, 0, :created_at, :created_at
+);
+
+-- name: count_open_replays
+SELECT CAST(COUNT(*) AS BIGINT) AS open FROM replays WHERE subscription_id = :subscription_id AND next_at IS NOT NULL;
+
+-- name: due_replay
+-- One at a time: its lock is held while its next events are told.
+SELECT * FROM replays WHERE next_at IS NOT NULL AND next_at <= :now ORDER BY next_at LIMIT 1
+/* skip locked */;
+
+-- name: next_replay
+SELECT MIN(next_at) AS next_at FROM replays WHERE next_at IS NOT NULL;
+
+-- name: advance_replay
+UPDATE replays SET
+    position = :position, scanned = scanned + :scanned, replayed = replayed + :replayed, next_at = :next_at
+WHERE id = :id AND next_at IS NOT NULL;
+
+-- name: end_replay
+UPDATE replays SET next_at = NULL, ended = :ended, note = :note, finished_at = :now
+WHERE id = :id AND next_at IS NOT NULL
+RETURNING *;
+
+-- name: replay_of_owner
+SELECT * FROM replays WHERE id = :id AND (owner = :owner OR CAST(:owner AS TEXT) IS NULL);
+
+-- name: replays_page
+SELECT * FROM replays
+WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
+  AND (subscription_id = :subscription_id OR CAST(:subscription_id AS TEXT) IS NULL)
+  AND created_at >= :since AND created_at < :until
+  AND id < :before
+ORDER BY id DESC
+LIMIT :limit;
+
+-- name: events_to_replay
+-- In the order in which they were made. What was expunged cannot be told again.
+SELECT * FROM events
+WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
+  AND id > :position AND created_at >= :since AND created_at < :until AND test = 0 AND body <> ''
+ORDER BY id
+LIMIT :limit;
+
+-- name: deliveries_to_subscription
+SELECT * FROM deliveries WHERE subscription_id = :subscription_id AND event_id = :event_id;
+
+-- name: replay_delivery
+-- Begun again: the same bytes, a new schedule, and the attempts go on counting.
+UPDATE deliveries SET
+    status = 'pending', next_at = :next_at, lease = NULL, finished_at = NULL, base = attempts, replays = replays + 1
+WHERE id = :id AND status <> 'pending'
+RETURNING *;
+
+-- name: hurry_delivery
+-- It waits for its next attempt anyway: that is now.
+UPDATE deliveries SET next_at = :next_at WHERE id = :id AND status = 'pending' AND lease IS NULL AND next_at > :next_at
+RETURNING *;

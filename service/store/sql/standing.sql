@@ -1,0 +1,24 @@
+-- name: note_success
+-- A 2xx wipes out what was held against the endpoint.
+UPDATE subscriptions SET failing_since = NULL, failures = 0, warned = 0, held_until = 0
+WHERE id = :id AND (failing_since IS NOT NULL OR held_until > 0);
+
+-- name: note_failure
+UPDATE subscriptions SET
+    failing_since = COALESCE(failing_since, :since), failures = failures + :failures,
+    held_until = CASE WHEN held_until < :held_until THEN :held_until ELSE held_until END
+WHERE id = :id AND task_id IS NULL
+RETURNING *;
+
+-- name: note_warning
+UPDATE subscriptions SET warned = :warned WHERE id = :id AND warned < :warned RETURNING id;
+
+-- name: breakers
+SELECT host, opened, open_until FROM breakers ORDER BY host;
+
+-- name: keep_breaker
+INSERT INTO breakers (host, opened, open_until) VALUES (:host, :opened, :open_until)
+ON CONFLICT (host) DO UPDATE SET opened = :opened, open_until = :open_until;
+
+-- name: close_breaker
+DELETE FROM breakers WHERE host = :host;
