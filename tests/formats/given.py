@@ -16,7 +16,7 @@ from service.signing import ContentTokens
 NOW = 1_790_000_000_000
 BASE_URL = "https://hooks.example.com"
 LINKS = Links(BASE_URL, ContentTokens("secret"), 24 * 3_600_000)
-EVIL = '<script>alert("&")</script>\r\nBcc: all@example.com\x00\u202e \'"><img src=x> %0d%0a {{7*7}} <!channel> 🐞é'
+EVIL = '<script>alert("&")</script>\x00\u202e\r\nBcc: all@example.com \'"><img src=x> %0d%0a {{7*7}} <!channel> 🐞é'
 
 
 def told(event_type: str, *, test: bool = False, **data: Any) -> Telling:
