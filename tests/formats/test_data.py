@@ -198,6 +198,12 @@ def test_a_name_that_is_too_long_for_a_thin_event_is_cut_where_everybody_sees_it
     assert re.fullmatch("é{40,}…", task["external_id"])
 
 
+def test_a_name_that_just_fits_into_a_thin_event_is_not_cut():
+    room = 499 - len(rendered("thin", told_of(external_id="")).body)
+    names = [json.loads(rendered("thin", told_of(external_id="x" * length)).body) for length in (room, room + 1)]
+    assert [name["data"]["task"]["external_id"] for name in names] == ["x" * room, "x" * (room - 3) + "…"]
+
+
 def test_a_thin_test_event_says_so():
     assert json.loads(rendered("thin", TESTS["test of task.failed"]).body)["test"] is True
 
