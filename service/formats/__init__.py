@@ -2,10 +2,21 @@
 
 from collections.abc import Mapping
 
-from service.formats import gateway, standard
+from service.formats import cloudevents, email, flat, gateway, standard, thin, webpush
 from service.formats.shape import Format
 
-FORMATS: Mapping[str, Format] = {shape.name: shape for shape in (standard.FORMAT, gateway.FORMAT)}
+FORMATS: Mapping[str, Format] = {
+    shape.name: shape
+    for shape in (
+        standard.FORMAT,
+        flat.FORMAT,
+        thin.FORMAT,
+        cloudevents.FORMAT,
+        email.FORMAT,
+        webpush.FORMAT,
+        gateway.FORMAT,
+    )
+}
 
 OFFERED = tuple(name for name, shape in FORMATS.items() if shape.offered)
 """What a subscription may ask for; `gateway` is for the one-shot callbacks of the compatible API."""
