@@ -1,7 +1,7 @@
 """One card for each event, in no chat service's words: every chat format is rendered from it.
 
-Nothing here is escaped or cut to a length, and nothing is raised for any envelope: what an event does not say is left
-out of its card.
+Nothing here is escaped or made to fit, and nothing is raised for any envelope: what an event does not say is left out
+of its card.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,6 +15,7 @@ from service.guard import Guard
 from service.wire import Json, pick
 
 LONGEST_LINK = 2_000  # characters
+LONGEST_TEXT = 5_000  # characters: more than any chat format shows, so that each of them sees that it must cut
 FACTS = 10  # as many as a Slack section takes
 LABEL = 40  # characters of what a fact is called
 _IMAGES = (".png", ".jpg", ".jpeg", ".gif")
@@ -292,7 +293,8 @@ def _text(value: Any) -> str:
     """A text of several lines, without what is not seen."""
     if not isinstance(value, str):
         return ""
-    return value.replace("\r\n", "\n").replace("\r", "\n").translate(_UNSEEN).strip()
+    shown = value.strip()[:LONGEST_TEXT].replace("\r\n", "\n").replace("\r", "\n")
+    return shown.translate(_UNSEEN).strip()
 
 
 def _line(value: Any) -> str:

@@ -23,10 +23,9 @@ from service.wire import HttpAnswer, HttpRequest, Json, dump_text, loads
 # Discord's own limits: title 256, description 4096, 25 fields of 256 and 1024, footer 2048, content 2000, an embed
 # 6000. Title and description are kept so short that they can be the content of a message without embeds.
 TITLE = 256
-DESCRIPTION = 1_700
 PROMPT = 500
-ERROR = 700
-LINKS = 900
+ERROR = 650
+LINKS = 800
 FACT = 200
 FOOTER = 500
 
@@ -129,4 +128,4 @@ def _description(card: Card) -> str:
         said += f": {fit(card.said, ERROR, escape=ESCAPE)}" if card.said else ""
     elif card.said:
         said = f"> {fit(card.said, PROMPT, escape=QUOTED)}"
-    return join([said, links], "\n\n", DESCRIPTION)
+    return "\n\n".join(filter(None, [said, links]))

@@ -19,10 +19,11 @@ def utf8(text: str) -> int:
 
 
 def fit(text: str, most: int, *, escape: Mapping[int, str] = PLAIN, measure: Callable[[str], int] = utf16) -> str:
-    """The text, escaped character by character, at most `most` units long as it is sent."""
-    escaped = text.translate(escape)
-    if measure(escaped) <= most:
-        return escaped
+    """The text, escaped character by character, at most `most` units long as it is sent. It is rendered while others
+    wait for the database, so no more of it is looked at than can be shown; `escape` leaves nothing out."""
+    whole = text[: most + 1].translate(escape)
+    if measure(whole) <= most:
+        return whole
     room = most - measure(ELLIPSIS)
     kept = 0
     for letter in text:

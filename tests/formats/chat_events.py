@@ -46,6 +46,7 @@ HOSTILE = {
     "long of escapes": "<&>" * 4_000,
     "long of markup": "*_`\\|~" * 2_000,
     "long of mentions": "@" * 10_000,
+    "wide": "船" * 10_000,
     "lines": "\n".join(["line"] * 3_000),
     "emoji": "👩‍👩‍👧‍👦🎬" * 2_000,
     "right to left": "\u202eسفينة ورقية\u2067" * 900,
@@ -89,6 +90,22 @@ def unfriendly(event_type: str, text: str) -> Telling:
     return told
 
 
+def overfull(text: str, page_length: int) -> Telling:
+    """With all that a card can have at once, each as long as it can be: more than any task says."""
+    told = unfriendly("task.failed", text)
+    task = told.envelope["data"]["task"]
+    page = f"{HUB}/{'x' * page_length}"
+    task["links"] = {name: f"{page}/{name}" for name in FULL_LINKS}
+    task["video"] = {
+        "resolution": text,
+        "thumbnail_url": f"{page}.png",
+        "preview_url": f"{page}/w",
+        "url_expires_at": text,
+    }
+    task |= {"cost": {"amount": text, "currency": text}, "fallback_from": text, "result_source": text, "id": text}
+    return told
+
+
 def emptied(event_type: str) -> Telling:
     """With null for everything that is said."""
     told = telling(event_type)
@@ -101,6 +118,11 @@ TELLINGS = {
     **{event_type: telling(event_type) for event_type in EVENT_TYPES},
     **{f"{event_type}, a test": telling(event_type, test=True, full=False) for event_type in EVENT_TYPES},
     **{f"{event_type}, nulls": emptied(event_type) for event_type in EVENT_TYPES},
+    **{
+        f"all of {name}, links of {page_length}": overfull(text, page_length)
+        for name, text in HOSTILE.items()
+        for page_length in (350, 900, 1_900)
+    },
     **{
         f"{event_type}, {name}": unfriendly(event_type, text)
         for event_type in EVENT_TYPES

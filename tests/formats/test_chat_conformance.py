@@ -11,7 +11,18 @@ from service.formats.fitting import ZERO_WIDTH, utf8, utf16
 from service.formats.shape import Target, read_options
 from service.model import EVENT_TYPES
 from service.wire import dump_text
-from tests.formats.chat_events import CHATS, HOSTILE, OPTIONS, TELLINGS, URLS, all_bodies, rendered, telling, unfriendly
+from tests.formats.chat_events import (
+    CHATS,
+    HOSTILE,
+    HUB,
+    OPTIONS,
+    TELLINGS,
+    URLS,
+    all_bodies,
+    rendered,
+    telling,
+    unfriendly,
+)
 
 every_chat = pytest.mark.parametrize("name", CHATS)
 every_telling = pytest.mark.parametrize("told", TELLINGS)
@@ -139,7 +150,13 @@ def test_other_options_keep_to_the_limits_too(name, options, told):
 
 @every_chat
 def test_what_is_rendered_twice_is_the_same(name):
-    assert all(rendered(name, told) == rendered(name, told) for told in TELLINGS.values())
+    told = unfriendly("task.failed", "".join(HOSTILE.values()))
+    assert rendered(name, told) == rendered(name, told)
+
+
+def test_slack_makes_nothing_of_what_looks_like_a_link():
+    told = rendered("slack", telling("task.failed"))
+    assert told.count('"verbatim":true') == told.count('"type":"mrkdwn"')
 
 
 @every_chat
@@ -181,6 +198,15 @@ def test_no_link_is_made_by_an_event_itself(name):
 @every_chat
 def test_what_is_cut_off_ends_in_an_ellipsis(name):
     assert "x…" in rendered(name, unfriendly("task.succeeded", "x" * 10_000))
+
+
+@pytest.mark.parametrize("letter", ["x", "<", "*", "@", "🎬", '"'])
+@every_chat
+def test_however_long_a_failure_is_its_headline_its_error_and_a_link_are_told(name, letter):
+    told = telling("task.failed", title=f"boat {letter * 10_000}", model=letter * 10_000, external_id=letter * 10_000)
+    told.envelope["data"]["task"]["error"]["message"] = f"storm {letter * 10_000}"
+    body = rendered(name, told)
+    assert "boat" in body and "storm" in body and f"{HUB}/ui/tasks/task_1" in body
 
 
 @every_chat
