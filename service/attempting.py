@@ -105,7 +105,7 @@ class Attempting:
         verdict = endpoint.format.judge(answer, self._clock())
         if verdict.judgement is not Judgement.DELIVERED and verdict.hint is None:
             text = answer.body[:RESPONSE_KEPT].decode("utf-8", "replace")
-            verdict = replace(verdict, hint=hint_for(answer.status, text, verdict.error, endpoint.target.url))
+            verdict = replace(verdict, hint=hint_for(answer.status, text, verdict.error or "", endpoint.target.url))
         return Sent(verdict=verdict, answer=answer, request_headers=shown)
 
     def _request(self, endpoint: Endpoint, dispatch: Dispatch, now: int) -> HttpRequest:

@@ -36,6 +36,8 @@ NO_CALLBACK = "https://reelhook.invalid/"  # where a callback will stand
 # the path of callback_url, as it is or as it stands in a query or in JSON within JSON
 CALLBACK_PATH = r"(?:\\?/|%2[fF])callbacks(?:\\?/|%2[fF]){name}(?:\\?/|%2[fF])[\w.~%-]+"
 MOST_RETRY_AFTER = 3600 * SECOND
+# of a request, that no gateway is told as a parameter
+OUR_OWN = ("metadata", "external_id", "webhook_url", "extra")
 
 
 ReadError = Callable[[int, Any], Problem | None]
@@ -85,7 +87,7 @@ class Gateway:
             )
         for name in VideoRequest.__dataclass_fields__:
             said = getattr(request, name) not in (None, (), {})
-            if said and name not in surface.accepts and name not in ("metadata", "webhook_url", "extra"):
+            if said and name not in surface.accepts and name not in OUR_OWN:
                 raise invalid(name, f"{self.dialect.title} has no such parameter")
         for url in assets_named(request):
             if not ASSET_URL.fullmatch(url):

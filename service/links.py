@@ -1,4 +1,4 @@
-"""Where the result of a task can be had by somebody who holds no key, and until when."""
+"""Where a task can be seen, had and acted upon by somebody who holds no key, and until when."""
 
 import re
 from dataclasses import dataclass
@@ -7,12 +7,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 from service.clock import DAY, SECOND
 from service.dialects import DIALECTS
-from service.model import Status, Task
-from service.signing import ContentTokens
+from service.model import Status, Submission, Task
+from service.signing import ActionTokens, ContentTokens, Forged
 from service.wire import Json
 
 VARIANTS = ("video", "last_frame")
 ENDINGS = {"video": "mp4", "last_frame": "png"}  # of file names
+VIEW, ACTIONS = "view", ("retry", "cancel")
 GATEWAY_LIFETIME_MS = DAY  # gateways.md section 2: "content.video_url and last_frame_url 24 h"; ASSUME it of all
 
 LATEST = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * SECOND  # that can be written down as a date
@@ -31,13 +32,23 @@ class Link:
 
 
 class Links:
-    """The links that events and answers show. base_url: where this service is reached, "" for relative links."""
+    """The links that events and answers show. base_url: where this service is reached, "" for relative links. actions:
+    without them there are no pages and nothing to click."""
 
-    def __init__(self, base_url: str, tokens: ContentTokens, lifetime_ms: int, *, archiving: bool = True) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        tokens: ContentTokens,
+        lifetime_ms: int,
+        *,
+        archiving: bool = True,
+        actions: ActionTokens | None = None,
+    ) -> None:
         self.base_url = base_url
         self._tokens = tokens
         self._lifetime_ms = lifetime_ms
         self._archiving = archiving
+        self._actions = actions
 
     def of(self, task: Task, variant: str) -> Link | None:
         """The link to show: the gateway's own where it is for anybody, ours where it needs the gateway's key. None
@@ -56,11 +67,30 @@ class Links:
         if result_url(task, variant) is None:
             return None
         kept = self._kept(task, variant)
-        expires_at = kept["expires_at"] if kept else (task.finished_at or task.created_at) + self._lifetime_ms
+        expires_at = kept["expires_at"] if kept else self._forgotten_at(task)
         token = self._tokens.issue(task.id, variant, expires_at)
         return Link(
             url=f"{self.base_url}/content/{token}", expires_at=expires_at, stored="archive" if kept else "gateway"
         )
+
+    def page(self, task: Task) -> str | None:
+        """The page of a task, for whoever has the link: to look at it, and no more. Good for as long as its video."""
+        kept = self._kept(task, "video")
+        return self._link("tasks", task, VIEW, max(self._forgotten_at(task), kept["expires_at"] if kept else 0))
+
+    def action(self, task: Task, action: str) -> str | None:
+        """The page that asks whether to do this, one of ACTIONS; None where it can not be done."""
+        if action == "cancel":
+            return self._link("actions", task, action, task.deadline_at) if can_be_cancelled(task) else None
+        return self._link("actions", task, action, self._forgotten_at(task)) if can_be_retried(task) else None
+
+    def _link(self, path: str, task: Task, action: str, expires_at: int) -> str | None:
+        if self._actions is None:
+            return None
+        return f"{self.base_url}/{path}/{self._actions.issue(task.id, action, expires_at)}"
+
+    def _forgotten_at(self, task: Task) -> int:
+        return (task.finished_at or task.created_at) + self._lifetime_ms
 
     def _kept(self, task: Task, variant: str) -> Json | None:
         """What the archive has of it; nothing where there is no archive any more."""
@@ -69,6 +99,27 @@ class Links:
     def read(self, token: str, now: int) -> tuple[str, str]:
         """(task id, variant) of a signed link; Forged when it is not ours, or has expired."""
         return self._tokens.read(token, now)
+
+    def read_action(self, token: str, now: int) -> tuple[str, str]:
+        """(task id, VIEW or one of ACTIONS) of the link of a page; Forged when it is not ours, Expired when it was."""
+        if self._actions is None:
+            raise Forged("there are no such links here")
+        return self._actions.read(token, now)
+
+
+def can_be_retried(task: Task) -> bool:
+    """Whether the same request can be sent once more: it did not succeed, and is still known in full. Its inline media
+    are not kept after the create."""
+    return task.status in (Status.FAILED, Status.EXPIRED, Status.CANCELLED) and not task.slim
+
+
+def can_be_cancelled(task: Task) -> bool:
+    """Whether there is any way to ask for it: it was not sent yet, or its gateway has one. Where that is a deletion, it
+    cancels what is queued there and nothing else (gateways.md section 2)."""
+    if task.status.terminal or task.submission is Submission.UNSENT:
+        return not task.status.terminal
+    surface = DIALECTS[task.dialect].surface(task.surface)
+    return surface.route("cancel") is not None or (surface.delete_cancels and task.status is Status.QUEUED)
 
 
 def result_url(task: Task, variant: str) -> str | None:

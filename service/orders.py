@@ -22,7 +22,8 @@ from service.wire import canonical
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """A submit: what is wanted, by whom, of which gateway. webhook_…: how the caller of this one task is told, and
-    what the field with his URL is called where he comes from. came_in: where that is, None for the native API."""
+    what the field with his URL is called where he comes from. came_in: where that is, None for the native API.
+    attempt, retry_of: of a task that is tried again."""
 
     owner: str
     gateway: Gateway
@@ -35,6 +36,8 @@ class Order:
     webhook_events: tuple[str, ...] = TERMINAL_EVENTS
     idempotency_key: str | None = None
     came_in: "CameIn | None" = None
+    attempt: int = 1
+    retry_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

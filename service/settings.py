@@ -177,6 +177,17 @@ class CallbackSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlackSettings:
+    """The Slack app whose buttons retry and cancel tasks; its Interactivity Request URL is
+    `{public_url}/slack/interactions`. Without this table there is no such path."""
+
+    signing_secret: str = setting(MISSING, "The app's Signing Secret, by which its clicks are known.")
+    response_origins: tuple[str, ...] = setting(
+        ("https://hooks.slack.com",), "Where Slack may ask for the answer to a click to be posted."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignatureSettings:
     """A signature that this gateway's callbacks must carry, besides the token in their URL."""
 
@@ -286,6 +297,7 @@ class Settings:
     content: ContentSettings = field(default_factory=ContentSettings)
     archive: ArchiveSettings = field(default_factory=ArchiveSettings)
     egress: EgressSettings = field(default_factory=EgressSettings)
+    slack: SlackSettings | None = setting(None, "")
     owners: Mapping[str, OwnerSettings] = field(default_factory=dict)
     gateways: Mapping[str, GatewaySettings] = field(default_factory=dict)
     routes: tuple[RouteSettings, ...] = setting((), "")

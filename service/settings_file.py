@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from service.errors import SettingsError
 from service.settings import SECRET_LEAST, UNITS, Settings, Span, spelled
 
-RESERVED = ("v1", "callbacks", "content", "health", "gateways")
+RESERVED = ("v1", "callbacks", "content", "health", "gateways", "tasks", "actions", "slack")
 PREFIX = "REELHOOK_"
 
 S = TypeVar("S")
@@ -50,6 +50,8 @@ def read_settings(path: Path | None = None, environment: Mapping[str, str] | Non
     for name, gateway in settings.gateways.items():
         if gateway.signature is not None and not gateway.signature.secret:
             raise SettingsError(f"gateways.{name}.signature.secret: must not be empty")
+    if settings.slack is not None and not settings.slack.signing_secret:
+        raise SettingsError("slack.signing_secret: must not be empty; it stands under Basic Information of the app")
     if settings.public_url is not None and not settings.public_url.startswith(("http://", "https://")):
         raise SettingsError("public_url: must start with https:// or http://")
     return settings

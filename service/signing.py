@@ -1,7 +1,8 @@
 """Signatures: Standard Webhooks for what we send, callback tokens for what we receive, and what gateways may sign.
 
 Sources: Standard Webhooks specification (headers webhook-id, webhook-timestamp, webhook-signature; signed content
-`{id}.{timestamp}.{body}`; secrets `whsec_` + base64), itsdangerous for the tokens.
+`{id}.{timestamp}.{body}`; secrets `whsec_` + base64), itsdangerous for the tokens, Slack's "Verifying requests from
+Slack" (subscribers.md, section b) for the clicks on its buttons.
 """
 
 import base64
@@ -20,6 +21,10 @@ TOLERANCE_MS = 300_000
 
 class Forged(Exception):
     """The signature or token is missing, wrong, too old, or somebody else's."""
+
+
+class Expired(Forged):
+    """It is ours, and its time is over: whoever holds it may be told so."""
 
 
 def new_secret() -> str:
@@ -70,6 +75,16 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now: int) -> No
     given = [part.removeprefix("v1,") for part in headers.get("webhook-signature", "").split() if part[:3] == "v1,"]
     if not any(hmac.compare_digest(expected, signature.encode()) for signature in given[:10]):
         raise Forged("no signature of the body matches")
+
+
+def verify_slack(secret: str, headers: Mapping[str, str], body: bytes, now: int) -> None:
+    """Check what Slack signs a click with: `v0=` and the HMAC of `v0:{timestamp}:{body}`, not older than five minutes.
+    Forged when any of it is wrong. headers: names in lower case. now: unix ms."""
+    timestamp = headers.get("x-slack-request-timestamp", "")
+    _check_age(timestamp, now)
+    digest = hmac.digest(secret.encode(), f"v0:{timestamp}:".encode() + body, "sha256").hex()
+    if not hmac.compare_digest(f"v0={digest}".encode(), headers.get("x-slack-signature", "").encode()):
+        raise Forged("the signature of the click does not match")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +159,27 @@ class ContentTokens:
         if now >= expires_at:
             raise Forged("the link has expired")
         return str(task_id), str(variant)
+
+
+class ActionTokens:
+    """The capability in the link of a page or a button: names one task, what may be done with it, and until when."""
+
+    def __init__(self, secret_key: str) -> None:
+        self._serializer = URLSafeSerializer(secret_key, salt="reelhook.action")
+
+    def issue(self, task_id: str, action: str, expires_at: int) -> str:
+        """action: view, retry or cancel. expires_at: unix ms."""
+        return str(self._serializer.dumps([task_id, action, expires_at]))
+
+    def read(self, token: str, now: int) -> tuple[str, str]:
+        """(task id, action); Forged when the token is not ours, Expired when its time is over."""
+        try:
+            task_id, action, expires_at = self._serializer.loads(token)
+        except (BadData, ValueError, TypeError) as error:
+            raise Forged(str(error)) from error
+        if now >= expires_at:
+            raise Expired("the link has expired")
+        return str(task_id), str(action)
 
 
 def key_of(secret: str) -> bytes:

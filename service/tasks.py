@@ -194,6 +194,11 @@ class Tasks:
         if not done.cancelled() and (error := done.exception()) is not None:
             log.error("task.create_unrecorded task=%s error=%r", task_id, error)
 
+    async def sent(self, task: Task, wait_ms: int | None) -> Task:
+        """A stored task as it stands when its create is through, where this process is sending it, or after wait_ms."""
+        sending = self._sending.get(task.id)
+        return await self._within(sending, task, wait_ms) if sending else task
+
     async def _within(self, sending: "asyncio.Task[Task]", task: Task, wait_ms: int | None) -> Task:
         """The task when its create is through; as it was stored when that takes too long or went wrong on our side:
         whoever is answered with an error here would send it again."""
@@ -212,8 +217,7 @@ class Tasks:
         task = await self._reads.task(replay.task_id, owner)
         if task is None:
             raise Problem("internal", "the task of this create cannot be read")
-        sending = self._sending.get(task.id)
-        return Submitted(await self._within(sending, task, wait_ms) if sending else task, replayed=True)
+        return Submitted(await self.sent(task, wait_ms), replayed=True)
 
     def _new_task(self, order: Order) -> Task:
         now, came_in = self._clock(), order.came_in
@@ -238,6 +242,8 @@ class Tasks:
             caller_dialect=came_in.mount.dialect.name if came_in else None,
             caller_surface=came_in.surface.name if came_in else None,
             caller_model=came_in.model if came_in else None,
+            attempt=order.attempt,
+            retry_of=order.retry_of,
         )
 
     async def _surely_record(self, task: Task, gateway: Gateway, outcome: CreateOutcome) -> Task:

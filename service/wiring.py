@@ -32,8 +32,9 @@ from service.looking import Looks
 from service.mounts import Mount, open_mounts
 from service.pace import Pace
 from service.preparing import Preparing
+from service.retrying import Retrying
 from service.settings import Settings
-from service.signing import CallbackTokens, ContentTokens
+from service.signing import ActionTokens, CallbackTokens, ContentTokens
 from service.store.reads import Reads
 from service.store.sqlite import SqliteDatabase
 from service.store.statements import Database, Transaction, run
@@ -62,6 +63,7 @@ class Services:
     links: Links
     tasks: Tasks
     cancelling: Cancelling
+    retrying: Retrying
     hub: Hub
     unanswered: Unanswered
     uploading: Uploading
@@ -107,6 +109,7 @@ async def open_services(
             ContentTokens(secret_key),
             settings.content.link_lifetime,
             archiving=settings.archive.enabled,
+            actions=ActionTokens(secret_key),
         )
         publisher = Publisher(links, lambda: deliveries.lease())  # noqa: PLW0108 - they need each other
         endpoints = Endpoints(settings.deliveries, secret_key, lambda subscription: {})
@@ -158,6 +161,7 @@ async def open_services(
             tasks=tasks,
             unanswered=Unanswered(database, clock),
             uploading=uploading,
+            retrying=Retrying(reads=reads, tasks=tasks, gateways=gateways, secret_key=secret_key),
             cancelling=Cancelling(hub=hub, reads=reads, gateways=gateways, hearing=hearing),
             hub=hub,
             sweeper=Sweeper(hub=hub, reads=reads, gateways=gateways, tasks=tasks, looks=looks),

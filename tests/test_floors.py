@@ -19,7 +19,7 @@ FLOORS = {
     16: ("web", "worker"),
     15: ("wiring",),
     14: ("sweeper", "archiver", "sandbox"),
-    13: ("looking",),
+    13: ("looking", "retrying"),
     12: ("tasks", "deliveries", "content", "sandbox_callbacks", "sandbox_library"),
     11: ("cancelling", "preparing", "orders", "places"),
     10: ("hearing", "hub", "running"),

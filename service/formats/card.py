@@ -205,7 +205,7 @@ def _actions(task: Json) -> Iterator[Action]:
     """Retry is for what failed and may go well the next time; Cancel for what is not over."""
     links, status = _dict(task, "links"), task.get("status")
     retry, cancel = web_link(links.get("retry_html")), web_link(links.get("cancel_html"))
-    if retry and status in ("failed", "expired") and pick(task, ("error", "retryable")) is True:
+    if retry and status in ("failed", "expired"):
         yield Action(name="retry", label="Retry", url=retry, token=_last_segment(retry))
     if cancel and status in ("queued", "running"):
         yield Action(name="cancel", label="Cancel", url=cancel, token=_last_segment(cancel))

@@ -3,7 +3,7 @@
 from service.errors import Problem
 from service.formats.shape import Format, Rendered, Telling
 from service.links import Links, archived
-from service.model import Task, iso, media_to_json, slimmed
+from service.model import Status, Task, iso, media_to_json, slimmed
 from service.wire import Json
 
 API_VERSION = "2026-11-01"
@@ -55,6 +55,7 @@ def show_task(task: Task, links: Links) -> Json:
         "metadata": request.metadata,
         "external_id": request.external_id,
         "attempt": task.attempt,
+        "retry_of": task.retry_of,
         "fallback_from": None,
         "created_at": iso(task.created_at),
         "submitted_at": iso(task.accepted_at),
@@ -66,7 +67,19 @@ def show_task(task: Task, links: Links) -> Json:
         if ended and task.finished_at
         else None,
         "result_source": task.settled_by,
-        "links": {"self": f"{links.base_url}/v1/tasks/{task.id}", "self_html": None, "retry_html": None},
+        "links": show_links(task, links),
+    }
+
+
+def show_links(task: Task, links: Links) -> Json:
+    """self: for programs, with a key. self_html: for anybody who has the link, to look at. retry_html, cancel_html: ask
+    before they do anything, so that what fetches links to preview them does no harm."""
+    retry = task.status in (Status.FAILED, Status.EXPIRED)
+    return {
+        "self": f"{links.base_url}/v1/tasks/{task.id}",
+        "self_html": links.page(task),
+        "retry_html": links.action(task, "retry") if retry else None,
+        "cancel_html": links.action(task, "cancel"),
     }
 
 
@@ -97,7 +110,7 @@ def show_video(task: Task, links: Links) -> Json | None:
         "stored": video.stored,
         "last_frame_url": last_frame.url if last_frame else None,
         "thumbnail_url": None,
-        "preview_url": None,
+        "preview_url": links.page(task),
         "duration_seconds": details.get("duration"),
         "resolution": details.get("resolution"),
         "width": None,

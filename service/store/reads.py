@@ -38,9 +38,24 @@ class Reads:
         rows = await self._database.read("task_of_owner", id=task_id, owner=owner)
         return task_from_row(rows[0]) if rows else None
 
-    async def tasks(self, owner: str | None, window: Window, *, status: str | None, gateway: str | None) -> list[Task]:
-        rows = await self._database.read("tasks_page", owner=owner, status=status, gateway=gateway, **window.params())
+    async def tasks(
+        self,
+        owner: str | None,
+        window: Window,
+        *,
+        status: str | None,
+        gateway: str | None,
+        external_id: str | None = None,
+    ) -> list[Task]:
+        rows = await self._database.read(
+            "tasks_page", owner=owner, status=status, gateway=gateway, external_id=external_id, **window.params()
+        )
         return [task_from_row(row) for row in rows]
+
+    async def retry_of(self, task: Task) -> Task | None:
+        """The task that tries this one again; the newest, where there are several."""
+        rows = await self._database.read("retry_of_task", id=task.id, owner=task.owner)
+        return task_from_row(rows[0]) if rows else None
 
     async def task_of_mount(self, task_id: str, owner: str | None, mount: str) -> Task | None:
         """As the callers of a compatible API see it: not once it is deleted there."""

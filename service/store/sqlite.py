@@ -31,7 +31,7 @@ CACHED_STATEMENTS = 256
 # Before this release several connections that write and checkpoint could corrupt the file (SQLite's WAL-reset bug);
 # one writing connection per process keeps the odds down, not at nothing.
 SOUND_SINCE = (3, 51, 3)
-SELECTIVE = frozenset(("task_id", "event_id"))  # a filter by one of these leaves a few rows
+SELECTIVE = frozenset(("task_id", "event_id", "external_id"))  # a filter by one of these leaves a few rows
 OPTIONAL_FILTER = re.compile(r"\((\w+) = :(\w+) OR CAST\(:\2 AS TEXT\) IS NULL\)")
 
 

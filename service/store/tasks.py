@@ -86,6 +86,7 @@ def insert_task(
         caller_model=task.caller_model,
         attempt=task.attempt,
         retry_of=task.retry_of,
+        external_id=task.request.external_id,
     )
     if subscription is not None:
         yield from add_subscription(subscription)

@@ -97,10 +97,12 @@ def _submitted(services: Services, task: Task, *, replayed: bool) -> Response:
 
 async def list_tasks(request: Request) -> Response:
     services, caller = await entered(request)
-    query = read_query(request, (*WINDOW, "status", "gateway"))
+    query = read_query(request, (*WINDOW, "status", "gateway", "external_id"))
     window = read_window(query)
     status = read_choice(query, "status", tuple(status.value for status in Status))
-    found = await services.reads.tasks(caller.owner, window, status=status, gateway=query.get("gateway"))
+    found = await services.reads.tasks(
+        caller.owner, window, status=status, gateway=query.get("gateway"), external_id=query.get("external_id")
+    )
     return page(found, window, lambda task: show(services, task))
 
 
@@ -113,6 +115,17 @@ async def cancel_task(request: Request) -> Response:
     services, caller = await entered(request)
     task = await services.cancelling.cancel(await _task(request, services, caller))
     return json_answer(show(services, task))
+
+
+async def retry_task(request: Request) -> Response:
+    """As a submit is answered; 200 when it was asked for before, with the task that came of that."""
+    services, caller = await entered(request)
+    task = await _task(request, services, caller)
+    retried = await services.retrying.retry(task, wait_ms=services.settings.submit.wait)
+    answer = _submitted(services, retried.task, replayed=retried.already)
+    if retried.already and answer.status_code < 300:
+        answer.status_code = 200
+    return answer
 
 
 async def list_callbacks(request: Request) -> Response:
@@ -276,6 +289,7 @@ ROUTES = [
     Route("/v1/tasks", list_tasks, methods=["GET"]),
     Route("/v1/tasks/{id}", get_task, methods=["GET"]),
     Route("/v1/tasks/{id}/cancel", cancel_task, methods=["POST"]),
+    Route("/v1/tasks/{id}/retry", retry_task, methods=["POST"]),
     Route("/v1/tasks/{id}/callbacks", list_callbacks, methods=["GET"]),
     Route("/v1/events", list_events, methods=["GET"]),
     Route("/v1/events/{id}", get_event, methods=["GET"]),

@@ -12,7 +12,7 @@ from service import __version__
 from service.dialects import DIALECTS
 from service.mounts import mounted
 from service.settings import Settings
-from service.web import api, callbacks, content, hooks, usage
+from service.web import api, callbacks, content, hooks, pages, slack, usage
 from service.web.answers import exception_answers, json_answer
 from service.web.compat import gateway_routes
 from service.web.hub_engine import HubEngine
@@ -40,6 +40,8 @@ def create_app(settings: Settings, open_services: OpenServices) -> Starlette:
             *usage.ROUTES,
             *callbacks.ROUTES,
             *content.ROUTES,
+            *pages.ROUTES,
+            *slack.ROUTES,
             *(mount(name, dialect) for name, dialect in dialects.items()),
         ],
         exception_handlers=exception_answers(dialects),

@@ -21,12 +21,14 @@ FIELDS = (
     Field(name="service_tier", path=("service_tier",), kind=str),
     Field(name="execution_expires_after", path=("execution_expires_after",), kind=int, low=1, high=30 * 86_400),
     Field(name="asset_group_id", path=("asset_group_id",), kind=str),
+    Field(name="external_id", path=("external_id",), kind=str),
     Field(name="webhook_url", path=("webhook_url",), kind=str),
 )
 MEDIA_TYPES = ("image", "video", "audio")
 ROLES = ("first_frame", "last_frame", "reference_image", "reference_video", "reference_audio")
 WHEN_FULL = ("queue", "refuse")
 METADATA_MOST = 16 * 1024
+EXTERNAL_ID_MOST = 255
 KNOWN = ("gateway", *(field.name for field in FIELDS), "media", "metadata", "extra", "when_full")
 
 
@@ -46,6 +48,9 @@ def read_submit(body: Json, default_model: str | None) -> tuple[VideoRequest, st
     values.setdefault("model", default_model)
     if not values["model"]:
         raise invalid("model", "is required; this gateway has no default_model in the settings")
+    external_id = values.get("external_id")
+    if external_id is not None and not (0 < len(external_id) <= EXTERNAL_ID_MOST and external_id.isprintable()):
+        raise invalid("external_id", f"must be 1 to {EXTERNAL_ID_MOST} printable characters")
     when_full = rest.get("when_full", "queue")
     if when_full not in WHEN_FULL:
         raise invalid("when_full", f"must be one of {', '.join(WHEN_FULL)}")

@@ -87,7 +87,7 @@ def test_without_pages_the_file_and_the_api_are_linked():
         ("task.running", False, ["cancel"]),
         ("task.succeeded", False, []),
         ("task.failed", True, ["retry"]),
-        ("task.failed", False, []),
+        ("task.failed", False, ["retry"]),
         ("task.expired", True, ["retry"]),
         ("task.cancelled", True, []),
     ],

@@ -2,11 +2,11 @@
 INSERT INTO tasks (
     id, owner, gateway, dialect, surface, model, service_tier, request, when_full, status, submission, result,
     created_at, updated_at, deadline_at, misses, callbacks, next_at, lease, preparing, slim,
-    mount, caller_dialect, caller_surface, caller_model, attempt, retry_of
+    mount, caller_dialect, caller_surface, caller_model, attempt, retry_of, external_id
 ) VALUES (
     :id, :owner, :gateway, :dialect, :surface, :model, :service_tier, :request, :when_full, 'queued', :submission, '{}',
     :now, :now, :deadline_at, 0, 0, :next_at, :lease, :preparing, :slim,
-    :mount, :caller_dialect, :caller_surface, :caller_model, :attempt, :retry_of
+    :mount, :caller_dialect, :caller_surface, :caller_model, :attempt, :retry_of, :external_id
 );
 
 -- name: insert_idempotency_key
@@ -82,10 +82,15 @@ SELECT * FROM tasks
 WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
   AND (status = :status OR CAST(:status AS TEXT) IS NULL)
   AND (gateway = :gateway OR CAST(:gateway AS TEXT) IS NULL)
+  AND (external_id = :external_id OR CAST(:external_id AS TEXT) IS NULL)
   AND created_at >= :since AND created_at < :until
   AND id < :before
 ORDER BY id DESC
 LIMIT :limit;
+
+-- name: retry_of_task
+-- The newest of those that try a task again; of the others nothing was ever made.
+SELECT * FROM tasks WHERE retry_of = :id AND owner = :owner ORDER BY id DESC LIMIT 1;
 
 -- name: task_of_mount
 -- As the callers of one compatible API see it. What came in by no such API is seen by that of its own gateway.
