@@ -41,7 +41,7 @@ FLOORS = {
         "sandbox_script",
         "sandbox_log",
     ),
-    1: ("wire", "byte_ranges", "image_size", "guard", "claiming", "lanes"),
+    1: ("wire", "byte_ranges", "image_size", "guard", "claiming", "lanes", "tls"),
     0: ("errors", "clock", ""),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

@@ -118,5 +118,6 @@ def _in_words(error: BaseException, words: str) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
         if isinstance(error.os_error, ssl.SSLError):
             return tls_in_words(error.os_error, error.host)
-        return f"cannot connect to {error.host}:{error.port}: {error.os_error}"
+        reason = str(error.os_error) or "the server hung up during the TLS handshake; it may want a client certificate"
+        return f"cannot connect to {error.host}:{error.port}: {reason}"
     return words
