@@ -33,6 +33,7 @@ FLOORS = {
     2: (
         "egress",
         "signing",
+        "sealing",
         "subscriptions",
         "schedule",
         "model",
