@@ -17,16 +17,20 @@ PAUSE_S = 0.05
 
 
 @asynccontextmanager
-async def endpoint(answer):
-    """As `peer`, for answers that do not end by themselves: they are broken off with the block. Its base URL."""
+async def endpoint(answer, *, asked=True):
+    """As `peer`, for answers that do not end by themselves: they are broken off with the block. Its base URL.
+
+    asked: whether it reads a request first.
+    """
     answering: set[Any] = set()
 
     async def serve(reader, writer):
         answering.add(asyncio.current_task())
         try:
-            await reader.readuntil(b"\r\n\r\n")
+            if asked:
+                await reader.readuntil(b"\r\n\r\n")
             await answer(reader, writer)
-        except OSError:
+        except (OSError, EOFError):
             pass  # the other side has had enough
         finally:
             writer.transport.abort()

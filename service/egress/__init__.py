@@ -143,6 +143,22 @@ class Egress:
         """The same with a body that is sent as it comes, over a connection of its own; the headers name its length."""
         return await _sent(self._downloads, request, pieces, timeout_ms / 1000, cap)
 
+    async def connect(self, host: str, port: int, *, timeout_ms: int) -> socket.socket:
+        """A bare connection, for what is not HTTP; NotSent when there is none. It is the caller's to close."""
+        reason: object = "it has no address"
+        try:
+            async with asyncio.timeout(min(CONNECT_S, timeout_ms / 1000)):
+                for address in await self._addresses(host, port):
+                    try:
+                        return await _connected(self.guard, address, port)
+                    except OSError as error:
+                        reason = error
+        except TimeoutError as error:
+            raise NotSent("the connection could not be opened in time") from error
+        except (OSError, UnicodeError) as error:
+            raise NotSent(f"the host {host} cannot be resolved") from error
+        raise NotSent(f"cannot connect to {host}:{port}: {reason}")
+
     @asynccontextmanager
     async def fetch(self, request: HttpRequest, *, idle_ms: int) -> AsyncIterator[Download]:
         """Begin a GET whose body is read as it comes, in constant memory; NotSent or Lost when it does not begin.
@@ -201,6 +217,17 @@ def names_of_the_system(**options: Any) -> AbstractResolver:
 def _within(total_s: float) -> aiohttp.ClientTimeout:
     """connect: from the wish for a connection to the connection, the resolution of the name included."""
     return aiohttp.ClientTimeout(total=total_s, connect=min(CONNECT_S, total_s))
+
+
+async def _connected(guard: Guard, address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    made = guard.socket((family, socket.SOCK_STREAM, 0, "", (address, port)))
+    try:
+        await asyncio.get_running_loop().sock_connect(made, (address, port))
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 async def _ask(client: httpx.AsyncClient, request: HttpRequest, timeout_s: float, cap: int) -> HttpAnswer:
