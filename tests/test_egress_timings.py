@@ -220,3 +220,14 @@ async def test_a_connection_with_an_answer_beyond_the_cap_is_closed():
         assert len(exchange.answer.body) == 100
         async with asyncio.timeout(5):
             await closed.wait()
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body")
+async def test_a_connection_that_ends_under_a_body_is_told_without_the_url():
+    async def abort(reader, writer):
+        writer.transport.abort()
+
+    async with endpoint(abort) as url:
+        lost = await told(url, body=b"x" * 8_000_000)
+    assert isinstance(lost, Lost)
+    assert url not in str(lost), "a URL may be a capability"

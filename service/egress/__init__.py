@@ -268,7 +268,17 @@ async def _sent(
             read = await _read_to(response.content, cap)
             return HttpAnswer(status=status, headers=_headers(response), body=read)
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-        raise (judged(error) if status is None else _broken_off(error, status)) from error
+        raise (judged(error, await _broken_by()) if status is None else _broken_off(error, status)) from error
+
+
+async def _broken_by() -> BaseException | None:
+    """What the connection ended with. Whoever writes to it at that moment hears of the end a few turns earlier."""
+    watch = watched.get()
+    if watch is None or watch.ready is None:
+        return None
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return watch.broken_by
 
 
 def _broken_off(error: BaseException, status: int) -> Lost:

@@ -46,6 +46,7 @@ _OTHER_TLS = {
     "UNEXPECTED_EOF_WHILE_READING": "the server hung up during the TLS handshake",
     "DH_KEY_TOO_SMALL": "the server only offers encryption that is no longer safe",
 }
+_UNSENT = "Can not write request body for"
 _NEVER = (
     aiohttp.ClientConnectorError,
     aiohttp.ClientSSLError,
@@ -69,12 +70,15 @@ class Lost(Exception):
     timings: Mapping[str, float] = {}
 
 
-def judged(error: BaseException) -> NotSent | Lost:
-    """Whether the request can have reached the other side. Only failures to connect prove that it did not."""
+def judged(error: BaseException, broken_by: BaseException | None = None) -> NotSent | Lost:
+    """Whether the request can have reached the other side. Only failures to connect prove that it did not.
+
+    broken_by: what the connection ended with, where that is known: `error` may only say that it had ended.
+    """
     words = str(error) or type(error).__name__
     if isinstance(error, _NEVER):
         return NotSent(_in_words(error, words))
-    alert = _alert(error)
+    alert = _alert(broken_by or error)
     if alert is not None:
         # only TLS 1.3 has this one, and there it ends the handshake before anything else is read
         kind = NotSent if alert == "CERTIFICATE_REQUIRED" else Lost
@@ -83,6 +87,8 @@ def judged(error: BaseException) -> NotSent | Lost:
         return Lost("no answer in time")
     if isinstance(error, aiohttp.ClientResponseError):
         return Lost(f"the answer is no HTTP: {error.message}")  # its own words hold the URL, which may be a capability
+    if _UNSENT in words:  # and the URL, which may be a capability
+        return Lost("the connection ended while the request was being sent")
     return Lost(words)
 
 

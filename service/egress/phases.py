@@ -11,9 +11,21 @@ class Stopwatch:
     resolving: its name was asked for. opening: the first address was tried. reached: one has taken the connection.
     ready: there is a connection, new or kept. sent: the system has taken the body, as a rule at once. heard: the first
     byte of the answer. secured: whether the new connection is secured by TLS. sending: whether there is a body.
+    broken_by: what the connection ended with.
     """
 
-    __slots__ = ("began", "heard", "opening", "reached", "ready", "resolving", "secured", "sending", "sent")
+    __slots__ = (
+        "began",
+        "broken_by",
+        "heard",
+        "opening",
+        "reached",
+        "ready",
+        "resolving",
+        "secured",
+        "sending",
+        "sent",
+    )
 
     def __init__(self, *, sending: bool) -> None:
         self.began = time.perf_counter()
@@ -25,6 +37,7 @@ class Stopwatch:
         self.ready: float | None = None
         self.sent: float | None = None
         self.heard: float | None = None
+        self.broken_by: BaseException | None = None
 
     def phases(self) -> Mapping[str, float]:
         """ms by phase: dns, connect (tls included), tls, send, wait (for the first byte), read, total; absent where one

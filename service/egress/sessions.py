@@ -94,6 +94,11 @@ class _Handler(ResponseHandler):
             self._watch.ready = self._watch.sent = time.perf_counter()
         super().set_response_params(*args, **options)
 
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._watch is not None:
+            self._watch.broken_by = exc  # what is being written at that moment fails with less of a reason
+        super().connection_lost(exc)
+
     def pause_writing(self) -> None:
         if self._watch is not None:
             self._watch.sent = None  # the other side does not take all of it at once
