@@ -108,6 +108,38 @@ class DeliverySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EmailSettings:
+    """The mail server for subscriptions of the format `email`; without one there are none. Its address is subject to
+    `egress.allow` like any other."""
+
+    host: str | None = setting(None, "The mail server.")
+    port: int = setting(587, "Its port; 465 is the usual one for `tls`.", low=1, high=65_535)
+    security: str = setting(
+        "starttls",
+        "How the connection is secured: by STARTTLS, which is insisted on, by TLS from the start, or not at all.",
+        choices=("starttls", "tls", "none"),
+    )
+    ca_file: str | None = setting(
+        None, "A PEM file with the authorities that vouch for it; by default those of the system."
+    )
+    username: str | None = setting(None, "The user name, where it wants one.")
+    password: str | None = setting(None, "The password that belongs to it.")
+    sender: str | None = setting(None, "Who the messages are from, such as Reelhook <reelhook@example.com>.")
+    recipients: tuple[str, ...] = setting(
+        (), "Whom owners may have messages sent to: addresses, or patterns such as *@example.com; by default nobody."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebPushSettings:
+    """Push messages to browsers, for subscriptions of the format `webpush`; they need `reelhook[webpush]`."""
+
+    contact: str | None = setting(
+        None, "Whom a push service can turn to, as mailto: or https://; without it nothing is pushed."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContentSettings:
     """How results are passed on."""
 
@@ -293,6 +325,8 @@ class Settings:
     submit: SubmitSettings = field(default_factory=SubmitSettings)
     sweep: SweepSettings = field(default_factory=SweepSettings)
     deliveries: DeliverySettings = field(default_factory=DeliverySettings)
+    email: EmailSettings = field(default_factory=EmailSettings)
+    webpush: WebPushSettings = field(default_factory=WebPushSettings)
     callbacks: CallbackSettings = field(default_factory=CallbackSettings)
     content: ContentSettings = field(default_factory=ContentSettings)
     archive: ArchiveSettings = field(default_factory=ArchiveSettings)

@@ -29,10 +29,11 @@ FLOORS = {
     6: ("links", "gateways_page"),
     5: ("dialects", "keys", "pace", "usage", "unanswered"),
     4: ("store", "settings_page", "images", "archive", "costs"),
-    3: ("assets", "settings_file", "readers"),
+    3: ("assets", "settings_file", "readers", "mail"),
     2: (
         "egress",
         "signing",
+        "sealing",
         "subscriptions",
         "schedule",
         "model",
@@ -41,7 +42,7 @@ FLOORS = {
         "sandbox_script",
         "sandbox_log",
     ),
-    1: ("wire", "byte_ranges", "image_size", "guard", "claiming", "lanes", "breakers"),
+    1: ("wire", "byte_ranges", "image_size", "guard", "claiming", "lanes", "breakers", "tls"),
     0: ("errors", "clock", ""),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
@@ -49,6 +50,7 @@ FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 RESERVED = {  # library -> the rooms that may import it
     **dict.fromkeys(("sqlite3", "aiosqlite", "asyncpg"), ("store",)),
     **dict.fromkeys(("aiohttp", "httpx", "httpx_aiohttp"), ("egress", "demo", "demo_cast")),
+    "aiosmtplib": ("mail",),
 }
 PURE = ("dialects", "formats")  # no I/O, no clock
 IMPURE = ("time", "random", "asyncio", "socket", "starlette", "httpx", "aiohttp", "os", "sqlite3")

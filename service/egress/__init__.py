@@ -19,7 +19,6 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import cache, partial
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urljoin
@@ -27,27 +26,29 @@ from urllib.parse import urljoin
 import aiohttp
 import httpx
 from aiohttp.abc import AbstractResolver
-from aiohttp.client_proto import ResponseHandler
-from httpx_aiohttp import AiohttpTransport
 
+from service.egress.failures import Lost, NotSent, judged
+from service.egress.phases import Stopwatch, watched
+from service.egress.sessions import open_client, open_session
 from service.errors import Problem, invalid
 from service.guard import LONGEST_TOLD, Guard, origin_of, read_target
 from service.wire import HttpAnswer, HttpRequest
 
+__all__ = ["Download", "Egress", "Exchange", "Guard", "Lost", "NotSent", "names_of_the_system", "open_egress"]
+
 CONNECT_S = 10
 RESOLVE_S, RESOLVE_TRIES = 3, 2  # the second try waits twice as long: together within CONNECT_S
-KEEP_ALIVE_S = 60
-CONNECTIONS = 1_000
 REDIRECTS = (301, 302, 303, 307, 308)
 REDIRECTS_MOST = 5
 
 
-class NotSent(Exception):
-    """The request never reached the other side."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """An answer, and how long each phase took until it was read (ms): dns, connect (tls included), tls, send, wait,
+    read, total; without those that did not happen, as on a connection that was kept."""
 
-
-class Lost(Exception):
-    """The request may have reached the other side; its answer did not reach us."""
+    answer: HttpAnswer
+    timings: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,19 +107,57 @@ class Egress:
         except TimeoutError as error:
             raise Lost(f"no answer within {timeout_ms / 1000:g} s") from error
         except httpx.HTTPError as error:
-            raise _judged(error.__cause__ or error) from error
+            raise judged(error.__cause__ or error) from error
         except (aiohttp.ClientError, OSError, httpx.InvalidURL) as error:
-            raise _judged(error) from error
+            raise judged(error) from error
 
     async def deliver(self, request: HttpRequest, *, timeout_ms: int, cap: int) -> HttpAnswer:
         """One request to a subscriber; what lies beyond the cap of its answer is dropped unread."""
-        return await _sent(self._deliveries, request, request.body, timeout_ms / 1000, cap)
+        return (await self.exchange(request, timeout_ms=timeout_ms, cap=cap)).answer
+
+    async def exchange(
+        self, request: HttpRequest, *, timeout_ms: int, cap: int, tls: ssl.SSLContext | None = None
+    ) -> Exchange:
+        """The same with its timings, which NotSent and Lost carry too.
+
+        timeout_ms: for all of it, from the resolution of the name to the last byte that is read. tls: whom to believe,
+        and who we are, where that is not as usual; connections made with one context are never used with another.
+        """
+        watch = Stopwatch(sending=bool(request.body))
+        watching = watched.set(watch)
+        try:
+            answer = await _sent(self._deliveries, request, request.body, timeout_ms / 1000, cap, tls)
+        except (NotSent, Lost) as error:
+            failure = error
+            if isinstance(error, Lost) and watch.ready is None:
+                failure = NotSent("the connection could not be opened in time")  # the one deadline was over first
+            failure.timings = watch.phases()
+            raise failure from error.__cause__
+        finally:
+            watched.reset(watching)
+        return Exchange(answer=answer, timings=watch.phases())
 
     async def upload(
         self, request: HttpRequest, pieces: AsyncIterator[bytes] | None, *, timeout_ms: int, cap: int
     ) -> HttpAnswer:
         """The same with a body that is sent as it comes, over a connection of its own; the headers name its length."""
         return await _sent(self._downloads, request, pieces, timeout_ms / 1000, cap)
+
+    async def connect(self, host: str, port: int, *, timeout_ms: int) -> socket.socket:
+        """A bare connection, for what is not HTTP; NotSent when there is none. It is the caller's to close."""
+        reason: object = "it has no address"
+        try:
+            async with asyncio.timeout(min(CONNECT_S, timeout_ms / 1000)):
+                for address in await self._addresses(host, port):
+                    try:
+                        return await _connected(self.guard, address, port)
+                    except OSError as error:
+                        reason = error
+        except TimeoutError as error:
+            raise NotSent("the connection could not be opened in time") from error
+        except (OSError, UnicodeError) as error:
+            raise NotSent(f"the host {host} cannot be resolved") from error
+        raise NotSent(f"cannot connect to {host}:{port}: {reason}")
 
     @asynccontextmanager
     async def fetch(self, request: HttpRequest, *, idle_ms: int) -> AsyncIterator[Download]:
@@ -131,7 +170,7 @@ class Egress:
             try:
                 response = await self._follow(stack, request, idle_ms)
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-                raise _judged(error) from error
+                raise judged(error) from error
             yield Download(status=response.status, headers=_headers(response), chunks=_chunks(response))
 
     async def _follow(self, stack: AsyncExitStack, request: HttpRequest, idle_ms: int) -> aiohttp.ClientResponse:
@@ -162,10 +201,10 @@ async def open_egress(
         resolver = (names or names_of_the_system)()
         stack.push_async_callback(resolver.close)
         opened = [
-            await stack.enter_async_context(_session(guard, resolver, headers, force_close=closing))
+            await stack.enter_async_context(open_session(guard, resolver, headers, force_close=closing))
             for headers, closing in (({}, True), (agent, False), (agent, True))
         ]
-        gateways = await stack.enter_async_context(_client(opened[0], agent))
+        gateways = await stack.enter_async_context(open_client(opened[0], agent))
         yield Egress(guard, resolver, gateways, opened[1], opened[2])
 
 
@@ -175,70 +214,20 @@ def names_of_the_system(**options: Any) -> AbstractResolver:
     return aiohttp.AsyncResolver(**{"timeout": RESOLVE_S, "tries": RESOLVE_TRIES} | options)
 
 
-def _session(
-    guard: Guard, names: AbstractResolver, headers: dict[str, str], *, force_close: bool
-) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(
-        resolver=names,
-        ssl=_trust(),
-        limit=CONNECTIONS,
-        socket_factory=guard.socket,
-        force_close=force_close,
-        keepalive_timeout=None if force_close else KEEP_ALIVE_S,
-    )
-    # aiohttp has no public place for this; a test shows that it still takes effect
-    connector._factory = partial(_CleanHandler, loop=asyncio.get_running_loop())  # type: ignore[assignment]
-    session = aiohttp.ClientSession(
-        connector=connector,
-        headers=headers,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        trust_env=False,
-        skip_auto_headers=("content-type",),
-        max_field_size=2 * LONGEST_TOLD,  # a redirect is a header
-    )
-    # aiohttp repeats a GET whose connection was dropped, at once and unasked: when to ask again is decided elsewhere
-    session._retry_connection = False
-    return session
-
-
 def _within(total_s: float) -> aiohttp.ClientTimeout:
     """connect: from the wish for a connection to the connection, the resolution of the name included."""
     return aiohttp.ClientTimeout(total=total_s, connect=min(CONNECT_S, total_s))
 
 
-class _CleanHandler(ResponseHandler):
-    """aiohttp's side of a connection, which is closed when the other side says more than it was asked: the surplus
-    would be taken for the answer to the next request, which may be somebody else's."""
-
-    _answers = 0
-
-    def set_response_params(self, *args: Any, **options: Any) -> None:
-        self._answers = 0
-        super().set_response_params(*args, **options)
-
-    def data_received(self, data: bytes) -> None:
-        before = len(self._buffer)
-        super().data_received(data)
-        heard = [message for (message, _), _ in list(self._buffer)[before:]]
-        self._answers += sum(message.code >= 200 for message in heard)  # 1xx are no answers
-        if self._answers > 1:
-            self.close()
-
-
-@cache
-def _trust() -> ssl.SSLContext:
-    """Whom we believe to be who they say: the system's authorities. Loading them takes a while."""
-    return ssl.create_default_context()
-
-
-def _client(session: aiohttp.ClientSession, headers: dict[str, str]) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        transport=AiohttpTransport(client=session, verify=_trust()),
-        headers=headers,
-        follow_redirects=False,
-        trust_env=False,
-    )
+async def _connected(guard: Guard, address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    made = guard.socket((family, socket.SOCK_STREAM, 0, "", (address, port)))
+    try:
+        await asyncio.get_running_loop().sock_connect(made, (address, port))
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 async def _ask(client: httpx.AsyncClient, request: HttpRequest, timeout_s: float, cap: int) -> HttpAnswer:
@@ -257,8 +246,14 @@ async def _ask(client: httpx.AsyncClient, request: HttpRequest, timeout_s: float
 
 
 async def _sent(
-    session: aiohttp.ClientSession, request: HttpRequest, body: Any, timeout_s: float, cap: int
+    session: aiohttp.ClientSession,
+    request: HttpRequest,
+    body: Any,
+    timeout_s: float,
+    cap: int,
+    tls: ssl.SSLContext | None = None,
 ) -> HttpAnswer:
+    status = None
     try:
         async with session.request(
             request.method,
@@ -267,11 +262,28 @@ async def _sent(
             headers=request.headers,
             allow_redirects=False,
             timeout=_within(timeout_s),
+            ssl=tls or True,  # True: as the session has it
         ) as response:
+            status = response.status
             read = await _read_to(response.content, cap)
-            return HttpAnswer(status=response.status, headers=_headers(response), body=read)
+            return HttpAnswer(status=status, headers=_headers(response), body=read)
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-        raise _judged(error) from error
+        raise (judged(error, await _broken_by()) if status is None else _broken_off(error, status)) from error
+
+
+async def _broken_by() -> BaseException | None:
+    """What the connection ended with. Whoever writes to it at that moment hears of the end a few turns earlier."""
+    watch = watched.get()
+    if watch is None or watch.ready is None:
+        return None
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return watch.broken_by
+
+
+def _broken_off(error: BaseException, status: int) -> Lost:
+    words = "did not end in time" if isinstance(error, TimeoutError) else f"broke off: {error}"
+    return Lost(f"the answer, HTTP {status}, {words}")
 
 
 def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
@@ -305,33 +317,3 @@ async def _read_to(stream: aiohttp.StreamReader, cap: int) -> bytes:
     while len(body) < cap and (chunk := await stream.read(cap - len(body))):
         body += chunk
     return bytes(body)
-
-
-def _judged(error: BaseException) -> NotSent | Lost:
-    """Whether the request can have reached the other side. Only failures to connect prove that it did not."""
-    words = str(error) or type(error).__name__
-    never = (
-        aiohttp.ClientConnectorError,
-        aiohttp.ClientSSLError,
-        aiohttp.ConnectionTimeoutError,
-        aiohttp.InvalidURL,
-    )
-    if isinstance(error, (*never, httpx.InvalidURL, httpx.UnsupportedProtocol)):
-        return NotSent(_in_words(error, words))
-    if isinstance(error, TimeoutError):
-        return Lost("no answer in time")
-    if isinstance(error, aiohttp.ClientResponseError):
-        return Lost(f"the answer is no HTTP: {error.message}")  # its own words hold the URL, which may be a capability
-    return Lost(words)
-
-
-def _in_words(error: BaseException, words: str) -> str:
-    if isinstance(error, aiohttp.InvalidURL):
-        return "the URL is none that can be sent to"  # and not the URL itself, which may be a capability
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return "the connection could not be opened in time"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return f"the host {error.host} cannot be resolved"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect to {error.host}:{error.port}: {error.os_error}"
-    return words

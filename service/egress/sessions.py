@@ -1,0 +1,135 @@
+"""aiohttp as it is used here: guarded sockets, no cookies, no proxies, nothing repeated unasked, instants noted."""
+
+import asyncio
+import socket
+import ssl
+import time
+from functools import cache, partial
+from ipaddress import ip_address
+from typing import Any
+
+import aiohttp
+import httpx
+from aiohttp.abc import AbstractResolver
+from aiohttp.client_proto import ResponseHandler
+from httpx_aiohttp import AiohttpTransport
+
+from service.egress.phases import watched
+from service.guard import LONGEST_TOLD, Guard
+
+KEEP_ALIVE_S = 60
+CONNECTIONS = 1_000
+
+
+@cache
+def trust() -> ssl.SSLContext:
+    """Whom we believe to be who they say: the system's authorities. Loading them takes a while."""
+    return ssl.create_default_context()
+
+
+def open_session(
+    guard: Guard, names: AbstractResolver, headers: dict[str, str], *, force_close: bool
+) -> aiohttp.ClientSession:
+    connector = _Connector(
+        resolver=names,
+        ssl=trust(),
+        limit=CONNECTIONS,
+        socket_factory=partial(_socket, guard),
+        force_close=force_close,
+        keepalive_timeout=None if force_close else KEEP_ALIVE_S,
+    )
+    # aiohttp has no public place for this; a test shows that it still takes effect
+    connector._factory = partial(_Handler, loop=asyncio.get_running_loop())  # type: ignore[assignment]
+    session = aiohttp.ClientSession(
+        connector=connector,
+        headers=headers,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+        skip_auto_headers=("content-type",),
+        max_field_size=2 * LONGEST_TOLD,  # a redirect is a header
+    )
+    # aiohttp repeats a GET whose connection was dropped, at once and unasked: when to ask again is decided elsewhere
+    session._retry_connection = False
+    return session
+
+
+def open_client(session: aiohttp.ClientSession, headers: dict[str, str]) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        transport=AiohttpTransport(client=session, verify=trust()),
+        headers=headers,
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Notes when a connection begins to be made; one that was kept takes no time, and notes nothing."""
+
+    async def _create_connection(self, req: aiohttp.ClientRequest, *args: Any, **options: Any) -> ResponseHandler:
+        watch = watched.get()
+        if watch is not None:
+            watch.secured = req.is_ssl()
+            if not _is_address(req.host):
+                watch.resolving = time.perf_counter()
+        return await super()._create_connection(req, *args, **options)
+
+
+class _Handler(ResponseHandler):
+    """aiohttp's side of a connection, which is closed when the other side says more than it was asked: the surplus
+    would be taken for the answer to the next request, which may be somebody else's."""
+
+    _answers = 0
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._watch = watched.get()
+        if self._watch is not None:  # it is made when the connection stands, and before TLS begins
+            self._watch.reached = time.perf_counter()
+
+    def set_response_params(self, *args: Any, **options: Any) -> None:
+        self._answers = 0
+        self._watch = watched.get()
+        if self._watch is not None:
+            self._watch.ready = self._watch.sent = time.perf_counter()
+        super().set_response_params(*args, **options)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._watch is not None:
+            self._watch.broken_by = exc  # what is being written at that moment fails with less of a reason
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        if self._watch is not None:
+            self._watch.sent = None  # the other side does not take all of it at once
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._watch is not None:
+            self._watch.sent = time.perf_counter()
+        super().resume_writing()
+
+    def data_received(self, data: bytes) -> None:
+        if self._watch is not None and self._watch.heard is None:
+            self._watch.heard = time.perf_counter()
+        before = len(self._buffer)
+        super().data_received(data)
+        heard = [message for (message, _), _ in list(self._buffer)[before:]]
+        self._answers += sum(message.code >= 200 for message in heard)  # 1xx are no answers
+        if self._answers > 1:
+            self.close()
+
+
+def _socket(guard: Guard, info: tuple[Any, ...]) -> socket.socket:
+    watch = watched.get()
+    if watch is not None and watch.opening is None:
+        watch.opening = time.perf_counter()
+    return guard.socket(info)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
