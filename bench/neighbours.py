@@ -112,6 +112,7 @@ async def opened(name_server: int) -> AsyncIterator[House]:
         ):
             attempting = Attempting(
                 egress=egress,
+                mail=services.mail,
                 endpoints=services.endpoints,
                 settings=settings,
                 clock=services.clock,

@@ -10,16 +10,18 @@ from dataclasses import dataclass, field, replace
 
 from service import __version__
 from service.clock import SECOND, Clock
-from service.egress import Egress, Lost, NotSent
+from service.egress import Egress, Exchange, Lost, NotSent
 from service.endpoints import Endpoint, Endpoints, secrets_of
+from service.errors import Problem
 from service.formats.hints import hint_for
 from service.formats.shape import Format, Judgement, Verdict
+from service.mail import Mail
 from service.schedule import asked_for, retry_at
 from service.settings import DeliverySettings
 from service.store.recording import Decision, Outcome
 from service.store.rows import Dispatch
 from service.subscriptions import Attempt, DeliveryStatus
-from service.wire import HttpAnswer, HttpRequest
+from service.wire import HttpAnswer, HttpRequest, loads
 
 log = logging.getLogger("reelhook.deliveries")
 
@@ -29,6 +31,7 @@ HOLD_MS = 30 * SECOND  # for which a whole subscription waits whose endpoint say
 FREE_STEPS = 200  # attempts of a delivery that an endpoint may ask for without using up its schedule
 SECRET_HEADERS = frozenset(("authorization", "cookie", "set-cookie", "proxy-authorization", "x-api-key"))
 BLANK = "…"
+NO_TIMINGS: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +52,14 @@ class Attempting:
         self,
         *,
         egress: Egress,
+        mail: Mail,
         endpoints: Endpoints,
         settings: DeliverySettings,
         clock: Clock,
         chance: Callable[[], float],
     ) -> None:
         self._egress = egress
+        self._mail = mail
         self._endpoints = endpoints
         self._settings = settings
         self._clock = clock
@@ -97,16 +102,26 @@ class Attempting:
         request = self._request(endpoint, dispatch, now)
         shown = _kept(request.headers, secret=endpoint.headers)
         try:
-            answer = await self._egress.deliver(request, timeout_ms=endpoint.timeout_ms, cap=self._settings.answer_cap)
+            exchange = await self._exchange(endpoint, request)
         except NotSent as error:
-            return _unanswered(str(error), dispatch, shown, ambiguous=False)
+            return _unanswered(str(error), dispatch, shown, ambiguous=False, timings=error.timings)
         except Lost as error:
-            return _unanswered(f"{error}; it may have been received", dispatch, shown, ambiguous=True)
+            words = f"{error}; it may have been received"
+            return _unanswered(words, dispatch, shown, ambiguous=True, timings=error.timings)
+        except Problem as problem:  # what the operator allowed when it was subscribed, and does not any more
+            return Sent(verdict=Verdict(judgement=Judgement.REFUSED, error=problem.message))
+        answer = exchange.answer
         verdict = endpoint.format.judge(answer, self._clock())
         if verdict.judgement is not Judgement.DELIVERED and verdict.hint is None:
             text = answer.body[:RESPONSE_KEPT].decode("utf-8", "replace")
             verdict = replace(verdict, hint=hint_for(answer.status, text, verdict.error or "", endpoint.target.url))
-        return Sent(verdict=verdict, answer=answer, request_headers=shown)
+        return Sent(verdict=verdict, answer=answer, request_headers=shown, timings=exchange.timings)
+
+    async def _exchange(self, endpoint: Endpoint, request: HttpRequest) -> Exchange:
+        timeout_ms, cap = endpoint.timeout_ms, self._settings.answer_cap
+        if endpoint.format.transport == "smtp":
+            return await self._mail.send(endpoint.target.url, loads(request.body), timeout_ms=timeout_ms)
+        return await self._egress.exchange(request, timeout_ms=timeout_ms, cap=cap, tls=endpoint.tls)
 
     def _request(self, endpoint: Endpoint, dispatch: Dispatch, now: int) -> HttpRequest:
         made = endpoint.format.request(endpoint.target, body_at(endpoint.format, dispatch.body, dispatch.level))
@@ -172,10 +187,17 @@ def _less_is_left(shape: Format, dispatch: Dispatch) -> bool:
     return shape.degrade is not None and shape.degrade(body_at(shape, dispatch.body, dispatch.level)) is not None
 
 
-def _unanswered(error: str, dispatch: Dispatch, shown: Mapping[str, str], *, ambiguous: bool) -> Sent:
+def _unanswered(
+    error: str,
+    dispatch: Dispatch,
+    shown: Mapping[str, str],
+    *,
+    ambiguous: bool,
+    timings: Mapping[str, float] = NO_TIMINGS,
+) -> Sent:
     hint = hint_for(None, "", error, dispatch.subscription.url)
     verdict = Verdict(judgement=Judgement.RETRY, error=error, hint=hint)
-    return Sent(verdict=verdict, ambiguous=ambiguous, request_headers=shown)
+    return Sent(verdict=verdict, ambiguous=ambiguous, request_headers=shown, timings=timings)
 
 
 def _kept(headers: Mapping[str, str], secret: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Endpoints: what it takes to send to a subscription, read once from what it wishes, and kept until it changes."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from ssl import SSLContext
 from typing import Any
@@ -9,12 +9,15 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from service.clock import MINUTE
+from service.errors import Problem
 from service.formats import FORMATS
 from service.formats.shape import Format, Target
 from service.guard import origin_of
+from service.sealing import Seal, SealBroken
 from service.settings import DeliverySettings
 from service.signing import sign, sign_plainly, signing_key
 from service.subscriptions import Subscription
+from service.tls import tls_context
 from service.wire import Json
 
 SIGNATURES = ("v1", "v1a", "sha256")
@@ -57,13 +60,12 @@ def secrets_of(subscription: Subscription, now: int) -> tuple[str, ...]:
 
 
 class Endpoints:
-    """Endpoints by subscription and revision. opened: what a subscription keeps encrypted, in plain; ValueError where
-    it cannot be read any more."""
+    """Endpoints by subscription and revision."""
 
-    def __init__(self, settings: DeliverySettings, secret_key: str, opened: Callable[[Subscription], Json]) -> None:
+    def __init__(self, settings: DeliverySettings, secret_key: str, seal: Seal) -> None:
         self._settings = settings
         self._secret_key = secret_key
-        self._opened = opened
+        self._seal = seal
         self._known: OrderedDict[tuple[str, int], Endpoint] = OrderedDict()
 
     def of(self, subscription: Subscription) -> Endpoint:
@@ -78,7 +80,7 @@ class Endpoints:
     def _read(self, subscription: Subscription) -> Endpoint:
         shape = FORMATS[subscription.format]
         sending = subscription.sending
-        secret, problem = self._confided(subscription)
+        secret, tls, problem = self._confided(subscription)
         signatures = tuple(sending.get("signatures", ("v1",)))
         return Endpoint(
             format=shape,
@@ -92,17 +94,20 @@ class Endpoints:
             host=origin_of(subscription.url),
             signatures=signatures,
             key=signing_key(self._secret_key, subscription.owner) if "v1a" in signatures else None,
+            tls=tls,
             problem=problem,
         )
 
-    def _confided(self, subscription: Subscription) -> tuple[Json, str | None]:
-        """(what it keeps encrypted, why that cannot be read)."""
+    def _confided(self, subscription: Subscription) -> tuple[Json, SSLContext | None, str | None]:
+        """(what it keeps encrypted, the context of its certificates, why one of them cannot be had)."""
         if subscription.sealed is None:
-            return {}, None
+            return {}, None, None
         try:
-            return self._opened(subscription), None
-        except ValueError as error:
-            return {}, f"what was confided with this subscription cannot be read any more: {error}"
+            secret = self._seal.open(subscription.sealed, subscription.id)
+            tls = secret.get("tls")
+            return secret, tls_context(tls.get("ca"), tls.get("certificate"), tls.get("key")) if tls else None, None
+        except (SealBroken, Problem) as error:
+            return {}, None, str(error)
 
 
 def _pauses(sending: Json, shape: Format, settings: DeliverySettings) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import re
 import ssl
 import time
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import parseaddr
@@ -85,7 +85,7 @@ class Mail:
         return recipients
 
     async def send(self, url: str, message: Json, *, timeout_ms: int) -> Exchange:
-        """One message: subject, text, html (or null), message_id and timestamp (RFC 3339).
+        """One message: subject, text, html (or null), message_id and timestamp (unix seconds).
 
         The answer's status is the server's reply code, its body what it said: 250 delivered, 4xx to be tried again, 5xx
         refused for good. Where one of several recipients is refused for now nobody is sent anything yet; where one is
@@ -165,7 +165,7 @@ def compose(message: Json, sender: str, recipients: tuple[str, ...]) -> bytes:
     composed["From"] = sender
     composed["To"] = ", ".join(recipients)
     composed["Subject"] = _line(message["subject"])
-    composed["Date"] = datetime.fromisoformat(message["timestamp"])
+    composed["Date"] = datetime.fromtimestamp(message["timestamp"], UTC)
     composed["Message-ID"] = f"<{message['message_id']}@{parseaddr(sender)[1].partition('@')[2]}>"
     composed["Auto-Submitted"] = "auto-generated"
     composed.set_content(message["text"])

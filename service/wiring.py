@@ -29,10 +29,12 @@ from service.keys import Keys
 from service.limits import Limits
 from service.links import Links
 from service.looking import Looks
+from service.mail import Mail
 from service.mounts import Mount, open_mounts
 from service.pace import Pace
 from service.preparing import Preparing
 from service.retrying import Retrying
+from service.sealing import Seal
 from service.settings import Settings
 from service.signing import ActionTokens, CallbackTokens, ContentTokens
 from service.store.reads import Reads
@@ -72,6 +74,8 @@ class Services:
     attempting: Attempting
     endpoints: Endpoints
     publisher: Publisher
+    seal: Seal
+    mail: Mail
     content: Content
     archiver: Archiver
     secret_key: str
@@ -112,9 +116,10 @@ async def open_services(
             actions=ActionTokens(secret_key),
         )
         publisher = Publisher(links, lambda: deliveries.lease())  # noqa: PLW0108 - they need each other
-        endpoints = Endpoints(settings.deliveries, secret_key, lambda subscription: {})
+        seal, mail = Seal(secret_key), Mail(settings.email, egress)
+        endpoints = Endpoints(settings.deliveries, secret_key, seal)
         attempting = Attempting(
-            egress=egress, endpoints=endpoints, settings=settings.deliveries, clock=clock, chance=chance
+            egress=egress, mail=mail, endpoints=endpoints, settings=settings.deliveries, clock=clock, chance=chance
         )
         deliveries = Deliveries(
             database=database,
@@ -169,6 +174,8 @@ async def open_services(
             attempting=attempting,
             endpoints=endpoints,
             publisher=publisher,
+            seal=seal,
+            mail=mail,
             content=content,
             archiver=Archiver(hub=hub, reads=reads, archive=archive, content=content, chance=chance),
             secret_key=secret_key,

@@ -25,7 +25,7 @@ MESSAGE = {
     "text": "It is ready.\n.\nWatch it: https://example.com/" + "x" * 1200,
     "html": "<p>It is <b>ready</b>.</p>",
     "message_id": "evt_01",
-    "timestamp": "2026-11-21T10:00:00.500Z",
+    "timestamp": 1_795_255_200,
 }
 TEAM = "mailto:team@example.com"
 
