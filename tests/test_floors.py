@@ -34,6 +34,7 @@ FLOORS = {
         "egress",
         "signing",
         "sealing",
+        "pushing",
         "subscriptions",
         "schedule",
         "model",
