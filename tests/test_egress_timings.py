@@ -231,3 +231,11 @@ async def test_a_connection_that_ends_under_a_body_is_told_without_the_url():
         lost = await told(url, body=b"x" * 8_000_000)
     assert isinstance(lost, Lost)
     assert url not in str(lost), "a URL may be a capability"
+
+
+async def test_a_header_that_is_no_text_can_still_be_written_down():
+    async with peer(
+        says(b"HTTP/1.1 200 OK\r\nx-name: caf\xe9\r\nx-other: caf\xc3\xa9\r\ncontent-length: 0\r\n\r\n")
+    ) as (url, _):
+        answer = (await told(url)).answer
+    assert (answer.headers["x-name"], answer.headers["x-other"]) == ("caf\ufffd", "café")

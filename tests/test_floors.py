@@ -29,11 +29,12 @@ FLOORS = {
     6: ("links", "gateways_page"),
     5: ("dialects", "keys", "pace", "usage", "unanswered"),
     4: ("store", "settings_page", "images", "archive", "costs"),
-    3: ("assets", "settings_file", "readers", "mail"),
+    3: ("assets", "settings_file", "readers", "mail", "handshakes"),
     2: (
         "egress",
         "signing",
         "sealing",
+        "pushing",
         "subscriptions",
         "schedule",
         "model",

@@ -287,7 +287,12 @@ def _broken_off(error: BaseException, status: int) -> Lost:
 
 
 def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers.items()}
+    return {name.lower(): _letters(value) for name, value in response.headers.items()}
+
+
+def _letters(value: str) -> str:
+    """A header's value without the halves of characters that aiohttp makes of bytes that are no UTF-8."""
+    return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
