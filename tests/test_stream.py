@@ -30,7 +30,7 @@ class Reading:
     def __init__(self, answer):
         self.answer = answer
         self.raw = b""
-        self._messages = []
+        self._messages: list[Message] = []
         self._reader = MessageReader()
         self._pieces = answer.aiter_raw()
 

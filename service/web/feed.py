@@ -81,9 +81,7 @@ def read_wanted(query: Mapping[str, str], name: str) -> Wanted | None:
     for pattern in patterns:
         if not any(type_matches(pattern, event_type) for event_type in EVENT_TYPES):
             known = ", ".join(EVENT_TYPES)
-            raise invalid(
-                name, f"{pattern[:100]!r} matches no event; there are {known}; task.* is all of one kind, * any"
-            )
+            raise invalid(name, f"no event matches {pattern[:100]!r}; there are {known}, and patterns such as task.*")
 
     def wanted(event: Event) -> bool:
         return any(type_matches(pattern, event.type) for pattern in patterns)
