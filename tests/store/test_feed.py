@@ -76,6 +76,20 @@ async def test_what_is_not_wanted_is_behind_the_cursor(database: Database, reads
     assert ([event.id for event in page.events], page.next_after, page.more) == ([wanted.id], 3, False)
 
 
+async def test_what_is_told_no_more_is_behind_the_cursor(database: Database, reads: Reads) -> None:
+    await stored(database)
+    gone = await stored(database)
+    await database.write(sql, "UPDATE events SET body = '' WHERE id = :id", id=gone.id)
+    assert (await feed_of(reads).after("ann", 0, 10)).next_after == 2
+
+
+async def test_the_events_of_other_tasks_are_behind_the_cursor(database: Database, reads: Reads) -> None:
+    await stored(database, task_id="task_1")
+    await stored(database)
+    page = await feed_of(reads).after("ann", 0, 10, task_id="task_1")
+    assert ([event.seq for event in page.events], page.next_after, page.more) == ([1], 2, False)
+
+
 async def test_a_full_page_ends_at_its_last_event(database: Database, reads: Reads) -> None:
     for _ in range(3):
         await stored(database)
