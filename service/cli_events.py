@@ -24,6 +24,7 @@ from service.verifying import HEADERS, examine, read_headers
 from service.wire import dump_text
 
 SERVER = "http://127.0.0.1:8080"
+STANDARD = "standard"
 SHOWN = 2_000  # characters of an answer, on the screen
 
 
@@ -31,13 +32,14 @@ def listen(options: argparse.Namespace) -> int:
     """Until Ctrl-C, which is the normal end; 1 when the service says no."""
     key = _key(options)
     secret = options.secret or listening_secret(key, options.server.rstrip("/"))
+    shape = options.format or STANDARD
     source = Source(server=options.server, key=key, events=options.events, start=options.start)
 
     async def run() -> int:
         target = open_forwarder(
             options.forward_to,
             field="--forward-to",
-            format=options.format,
+            format=shape,
             secret=secret,
             clock=system_clock,
             options=_values(options.option, "--option"),
@@ -45,10 +47,10 @@ def listen(options: argparse.Namespace) -> int:
         )
         async with open_line(options.server) as egress, target as forwarder:
             if options.json:
-                _print(dump_text({"forward_to": options.forward_to, "format": options.format, "secret": secret}))
+                _print(dump_text({"forward_to": options.forward_to, "format": shape, "secret": secret}))
             else:
-                _print(f"forwarding to {options.forward_to} ({options.format})")
-                if FORMATS[options.format].signed:
+                _print(f"forwarding to {options.forward_to} ({shape})")
+                if FORMATS[shape].signed:
                     _print(f"signing secret: {secret}")
             listener = Listener(
                 egress=egress,
@@ -110,6 +112,9 @@ def trigger_event(options: argparse.Namespace) -> int:
     changes = _values(options.set, "--set")
     if options.to is not None:
         return _run(lambda: _post_sample(options, changes))
+    for name in ("format", "option", "allow", "secret"):
+        if getattr(options, name):
+            raise SettingsError(f"--{name}: goes with --to; without it, each subscription is told as it wishes")
     key = _key(options)
 
     async def run() -> int:
@@ -132,12 +137,13 @@ def trigger_event(options: argparse.Namespace) -> int:
 
 
 async def _post_sample(options: argparse.Namespace, changes: dict[str, Any]) -> int:
-    if options.secret is None and FORMATS[options.format].signed:
+    shape = options.format or STANDARD
+    if options.secret is None and FORMATS[shape].signed:
         raise SettingsError("--secret: is required with --to: the secret that the receiver verifies with (whsec_…)")
     target = open_forwarder(
         options.to,
         field="--to",
-        format=options.format,
+        format=shape,
         secret=options.secret or new_secret(),
         clock=system_clock,
         options=_values(options.option, "--option"),
@@ -193,7 +199,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     connected.add_argument("--json", action="store_true", help="for scripts: one JSON object a line")
 
     sending = argparse.ArgumentParser(add_help=False)
-    sending.add_argument("--format", choices=OFFERED, default="standard", help="as whom to send (default: standard)")
+    sending.add_argument("--format", choices=OFFERED, help="how events are told (default: standard)")
     sending.add_argument(
         "--option", action="append", default=[], metavar="NAME=VALUE", help="an option of the format; may be repeated"
     )

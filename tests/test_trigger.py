@@ -143,6 +143,8 @@ async def test_the_command_says_why_nothing_was_made(hub_without_worker):
     ("words", "status", "said"),
     [
         ([], 2, "--key: is required"),
+        (["--key", "rh_x", "--secret", "whsec_YWJj"], 2, "--secret: goes with --to"),
+        (["--key", "rh_x", "--format", "standard"], 2, "--format: goes with --to"),
         (["--key", "rh_x", "--set", "prompt"], 2, "--set: write it as name=value"),
         (["--key", "rh_x", "--server", "ftp://x"], 2, "--server: must start with https:// or http://"),
         (["--key", "rh_x", "--server", "http://127.0.0.1:1"], 1, "cannot connect"),
