@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
 from service import __version__
@@ -68,7 +68,7 @@ class Forwarder:
         }
         if self._shape.signed:
             headers |= sign([self._secret], telling.event.id, now // SECOND, request.body)
-        return HttpRequest(method=request.method, url=request.url, headers=headers, body=request.body)
+        return replace(request, headers=headers)
 
 
 @asynccontextmanager
