@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 from service import __version__
+from service.cli_events import add_commands
 from service.clock import system_clock
 from service.dialects import DIALECTS
 from service.errors import SettingsError
@@ -284,6 +285,8 @@ def _parser() -> argparse.ArgumentParser:
         help="how likely a marker is for prompts that have none, such as fail=0.1; may be repeated",
     )
     command.set_defaults(run=sandbox)
+
+    add_commands(commands)
 
     command = commands.add_parser("demo", help="see the whole story on this machine, without an account")
     command.add_argument("--json", action="store_true", help="one JSON object on the last line")

@@ -50,10 +50,13 @@ class Publisher:
         self, owner: str, event_type: str, data: Json, now: int, task: Task | None
     ) -> Transaction[list[Dispatch]]:
         event, body = made_event(owner, event_type, data, now, task_id=task.id if task else None)
-        if not (yield from insert_event(event)):
+        return (yield from self.tell(Telling(event=event, envelope=body, task=task, links=self.links), now))
+
+    def tell(self, telling: Telling, now: int) -> Transaction[list[Dispatch]]:
+        """Store an event that is made already, and its deliveries; those that this process's senders now hold."""
+        if not (yield from insert_event(telling.event)):
             return []
-        subscriptions = yield from subscriptions_to_tell(event, data)
-        telling = Telling(event=event, envelope=body, task=task, links=self.links)
+        subscriptions = yield from subscriptions_to_tell(telling.event, telling.envelope["data"])
         return (yield from self.deliver(telling, subscriptions, now))
 
     def deliver(self, telling: Telling, subscriptions: list[Subscription], now: int) -> Transaction[list[Dispatch]]:

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from service.clock import Clock
 from service.events import Publisher
+from service.formats.shape import Telling
 from service.model import Task
 from service.settings import Settings
 from service.settling import End, Settled, conclude
@@ -19,7 +20,8 @@ S = TypeVar("S", Settled, Settled | None)
 
 class Hub:
     """hand_over: takes fresh deliveries, already leased, to this process's senders. Whoever commits by way of the hub
-    cannot forget to, which would leave them to whoever finds their lease ended."""
+    cannot forget to, which would leave them to whoever finds their lease ended. news: tells those who follow an owner's
+    feed that there may be more in it."""
 
     def __init__(
         self,
@@ -29,19 +31,27 @@ class Hub:
         settings: Settings,
         clock: Clock,
         hand_over: Callable[[list[Dispatch]], None],
+        news: Callable[[str], None],
     ) -> None:
         self.database = database
         self.publisher = publisher
         self.settings = settings
         self.clock = clock
         self.hand_over = hand_over
+        self.news = news
 
     async def commit(self, transaction: Callable[P, Transaction[S]], /, *args: P.args, **kwargs: P.kwargs) -> S:
         """Run a transaction that moves a task, and hand over the deliveries that it made."""
         moved = await self.database.write(transaction, *args, **kwargs)
         if moved is not None:
             self.hand_over(moved.dispatches)
+            self.news(moved.task.owner)
         return moved
+
+    async def tell(self, telling: Telling) -> None:
+        """Commit an event that is made already, and send it to whoever wants it."""
+        self.hand_over(await self.database.write(self.publisher.tell, telling, self.clock()))
+        self.news(telling.event.owner)
 
     async def end(self, task_id: str, end: End) -> Task | None:
         """Settle a task and send what it has to tell; None when it was over already."""

@@ -140,6 +140,24 @@ class WebPushSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSettings:
+    """How events are streamed (`GET /v1/stream`)."""
+
+    heartbeat: Span = setting(
+        Span(15 * SECOND),
+        "How long a stream may be silent before it says that it is still there; whether its key is still good is seen "
+        "as often.",
+        low=10,
+        high=30 * SECOND,
+    )
+    idle: Span = setting(
+        Span(30 * SECOND), "How long a reader may take nothing of what is sent before the stream is broken off.", low=10
+    )
+    concurrency: int = setting(256, "Streams open at once, in this process; more are answered 429.", low=1)
+    per_owner: int = setting(32, "Streams of one owner open at once, in this process.", low=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContentSettings:
     """How results are passed on."""
 
@@ -327,6 +345,7 @@ class Settings:
     deliveries: DeliverySettings = field(default_factory=DeliverySettings)
     email: EmailSettings = field(default_factory=EmailSettings)
     webpush: WebPushSettings = field(default_factory=WebPushSettings)
+    stream: StreamSettings = field(default_factory=StreamSettings)
     callbacks: CallbackSettings = field(default_factory=CallbackSettings)
     content: ContentSettings = field(default_factory=ContentSettings)
     archive: ArchiveSettings = field(default_factory=ArchiveSettings)

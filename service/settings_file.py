@@ -24,6 +24,7 @@ from service.settings import SECRET_LEAST, UNITS, Settings, Span, spelled
 
 RESERVED = ("v1", "callbacks", "content", "health", "gateways", "tasks", "actions", "slack")
 PREFIX = "REELHOOK_"
+NO_SETTINGS = (PREFIX + "CONFIG", PREFIX + "KEY", PREFIX + "SERVER")  # words to commands, such as `listen`
 
 S = TypeVar("S")
 
@@ -36,7 +37,7 @@ def read_settings(path: Path | None = None, environment: Mapping[str, str] | Non
     environment = os.environ if environment is None else environment
     tree = _read_file(path, environment.get(PREFIX + "CONFIG"))
     for name, value in sorted(environment.items()):
-        if name.startswith(PREFIX) and name != PREFIX + "CONFIG":
+        if name.startswith(PREFIX) and name not in NO_SETTINGS:
             _overlay(tree, name, value)
     settings = _read_table(Settings, tree, "")
     for name in settings.gateways:

@@ -37,6 +37,11 @@ def owner_secret(secret_key: str, owner: str) -> str:
     return _spell_secret(hmac.digest(secret_key.encode(), b"webhook secret of " + owner.encode(), "sha256"))
 
 
+def listening_secret(key: str, server: str) -> str:
+    """The secret of whoever listens with an API key: the same each time, so that it need not be set up anew."""
+    return _spell_secret(hmac.digest(key.encode(), b"listening to " + server.encode(), "sha256"))
+
+
 def sign(
     shared: Sequence[str], message_id: str, timestamp_s: int, body: bytes, own: Ed25519PrivateKey | None = None
 ) -> Mapping[str, str]:

@@ -21,6 +21,7 @@ from service.egress import Egress, open_egress
 from service.endpoints import Endpoints
 from service.errors import SettingsError
 from service.events import Publisher
+from service.feed import Feed
 from service.gateways import Gateway, open_gateways
 from service.guard import Guard
 from service.hearing import Hearing
@@ -67,6 +68,7 @@ class Services:
     cancelling: Cancelling
     retrying: Retrying
     hub: Hub
+    feed: Feed
     unanswered: Unanswered
     uploading: Uploading
     sweeper: Sweeper
@@ -130,8 +132,14 @@ async def open_services(
             settings=settings.deliveries,
             clock=clock,
         )
+        feed = Feed(reads, settings.stream)
         hub = Hub(
-            database=database, publisher=publisher, settings=settings, clock=clock, hand_over=deliveries.take_over
+            database=database,
+            publisher=publisher,
+            settings=settings,
+            clock=clock,
+            hand_over=deliveries.take_over,
+            news=feed.news,
         )
         hearing = Hearing(publisher, settings, chance)
         uploading = Uploading(database=database, egress=egress, settings=settings, clock=clock)
@@ -169,6 +177,7 @@ async def open_services(
             retrying=Retrying(reads=reads, tasks=tasks, gateways=gateways, secret_key=secret_key),
             cancelling=Cancelling(hub=hub, reads=reads, gateways=gateways, hearing=hearing),
             hub=hub,
+            feed=feed,
             sweeper=Sweeper(hub=hub, reads=reads, gateways=gateways, tasks=tasks, looks=looks),
             deliveries=deliveries,
             attempting=attempting,

@@ -66,7 +66,10 @@ def test_every_route_is_in_the_readme(path):
     assert path in README
 
 
-@pytest.mark.parametrize("command", ["serve", "worker", "demo", "sandbox", "keys", "migrate", "settings", "gateways"])
+@pytest.mark.parametrize(
+    "command",
+    ["serve", "worker", "demo", "sandbox", "keys", "migrate", "settings", "gateways", "listen", "trigger", "verify"],
+)
 def test_every_command_of_the_changelog_is_there(command):
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])

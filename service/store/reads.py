@@ -109,6 +109,22 @@ class Reads:
         )
         return [Event(**row) for row in rows]
 
+    async def last_in_feed(self, owner: str) -> int:
+        """The number that an owner's newest event has, 0 where there is none: nothing that is committed later has one
+        up to it."""
+        rows = await self._database.read("feed", owner=owner)
+        return int(rows[0]["last"]) if rows else 0
+
+    async def events_after(self, owner: str, after: int, limit: int, *, task_id: str | None = None) -> list[Event]:
+        """The events of an owner's feed that follow a number, oldest first."""
+        if task_id is None:
+            rows = await self._database.read("events_after", owner=owner, after=after, limit=limit)
+        else:
+            rows = await self._database.read(
+                "events_of_task_after", owner=owner, task_id=task_id, after=after, limit=limit
+            )
+        return [Event(**row) for row in rows]
+
     async def subscription(self, subscription_id: str, owner: str | None) -> Subscription | None:
         rows = await self._database.read("subscription", id=subscription_id, owner=owner)
         return subscription_from_row(rows[0]) if rows else None

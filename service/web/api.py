@@ -144,16 +144,6 @@ async def _task(request: Request, services: Services, caller: Caller) -> Task:
 # --- events
 
 
-async def list_events(request: Request) -> Response:
-    services, caller = await entered(request)
-    query = read_query(request, (*WINDOW, "type", "task"))
-    window = read_window(query)
-    found = await services.reads.events(
-        caller.owner, window, task_id=query.get("task"), event_type=read_choice(query, "type", EVENT_TYPES)
-    )
-    return page(found, window, show_event)
-
-
 async def get_event(request: Request) -> Response:
     services, caller = await entered(request)
     event_id = request.path_params["id"]
@@ -291,7 +281,6 @@ ROUTES = [
     Route("/v1/tasks/{id}/cancel", cancel_task, methods=["POST"]),
     Route("/v1/tasks/{id}/retry", retry_task, methods=["POST"]),
     Route("/v1/tasks/{id}/callbacks", list_callbacks, methods=["GET"]),
-    Route("/v1/events", list_events, methods=["GET"]),
     Route("/v1/events/{id}", get_event, methods=["GET"]),
     Route("/v1/subscriptions", create_subscription, methods=["POST"]),
     Route("/v1/subscriptions", list_subscriptions, methods=["GET"]),

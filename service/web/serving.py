@@ -1,6 +1,7 @@
 """Serve an app inside the running loop: the service until a signal, sandboxes and tests for as long as a block lasts.
 
-On top of HTTP there is one thing that no ASGI message says: an app can drop the connection instead of answering.
+On top of HTTP there are things that no ASGI message says: an app hears that the server stops, so that answers without
+an end can end, and it can drop the connection instead of answering.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 
 import uvicorn
 from starlette.responses import Response
@@ -76,7 +78,7 @@ async def serve_until(app: ASGIApp, listening: socket.socket, stopping: Callable
     """Serve until told to stop, then finish the requests under way. stopping: is given what to call for that."""
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=EndableProtocol,
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -102,14 +104,47 @@ class _Server(uvicorn.Server):
         yield
 
 
-class DroppableProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP, with an ASGI extension by which an app reaches its connection."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """What an app can do with a connection besides answering. stopping: is set when the server stops, and waits for
+    what is under way. abort: ends it, whatever has not been taken yet."""
+
+    stopping: asyncio.Event
+    abort: Callable[[], None]
+
+
+def connection_of(scope: Scope) -> Connection:
+    """The connection of a request; one that does nothing where another server serves the app."""
+    given = scope.get("extensions", {}).get(EXTENSION)
+    if given is None:
+        return Connection(stopping=asyncio.Event(), abort=lambda: None)
+    return Connection(stopping=given["stopping"], abort=given["abort"])
+
+
+class EndableProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP, with an ASGI extension by which an app hears that the server stops."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.stopping = asyncio.Event()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {EXTENSION: {"stopping": self.stopping, "abort": self.transport.abort}}
+
+    def shutdown(self) -> None:
+        self.stopping.set()
+        super().shutdown()
+
+
+class DroppableProtocol(EndableProtocol):
+    """The same, by which an app also reaches its connection."""
 
     stalled = False
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {EXTENSION: {"drop": self.transport.close, "stall": self.stall}}
+        self.scope["extensions"][EXTENSION] |= {"drop": self.transport.close, "stall": self.stall}
 
     def stall(self) -> None:
         """Note that the request under way will never be answered, so that a shutdown does not wait for it."""

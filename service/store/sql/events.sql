@@ -37,6 +37,15 @@ WHERE owner = :owner AND seq > :after AND body <> ''
 ORDER BY seq
 LIMIT :limit;
 
+-- name: events_of_task_after
+-- A task has few events, wherever in the feed they stand.
+SELECT * FROM events
+WHERE (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
+  AND (task_id = :task_id OR CAST(:task_id AS TEXT) IS NULL)
+  AND seq > :after AND body <> ''
+ORDER BY seq
+LIMIT :limit;
+
 -- name: insert_subscription
 INSERT INTO subscriptions (
     id, owner, task_id, url, events, format, secret, description, created_at, filters, options, sending, tags, sealed,
