@@ -7,9 +7,12 @@ import pytest
 from standardwebhooks import Webhook
 
 from service.cli import main
+from service.clock import system_clock
+from service.formats import FORMATS, OFFERED
+from service.forwarding import open_forwarder
 from service.model import EVENT_TYPES
 from service.signing import new_secret
-from service.triggering import read_values
+from service.triggering import post_sample, read_values
 from service.wire import loads
 from tests.hub import hub
 from tests.servers import Sink
@@ -167,6 +170,25 @@ async def test_a_sample_is_posted_without_any_service():
         body = Webhook(secret).verify(request.body, dict(request.headers))
         assert (status, body["type"], body["id"] in out, "HTTP 200" in out) == (0, "task.failed", True, True)
         assert request.headers["x-reelhook-event"] == "task.failed"
+
+
+@pytest.mark.parametrize("shape", [FORMATS[name] for name in OFFERED if FORMATS[name].transport == "http"])
+async def test_every_format_that_is_sent_to_a_url_can_be_tried(shape):
+    options = {option.name: "x" for option in shape.options if option.required}
+    async with Sink().open() as sink:
+        opened = open_forwarder(
+            sink.url, field="--to", format=shape.name, secret=new_secret(), clock=system_clock, options=options
+        )
+        async with opened as forwarder:
+            event_id, forwarded = await post_sample(forwarder, "task.succeeded", {}, system_clock)
+        (request,) = sink.requests
+        assert (forwarded.status, request.headers.get("webhook-id")) == (200, event_id if shape.signed else None)
+
+
+@pytest.mark.parametrize("name", [name for name in OFFERED if FORMATS[name].transport != "http"])
+def test_a_format_that_is_not_sent_to_a_url_is_refused(capsys, name):
+    status = main(["trigger", "task.failed", "--to", "http://127.0.0.1:1", "--format", name, "--secret", new_secret()])
+    assert (status, f"--format: {name} is not sent to a URL" in capsys.readouterr().err) == (2, True)
 
 
 async def test_an_answer_that_is_no_success_is_told():
