@@ -113,6 +113,7 @@ async def opened(name_server: int) -> AsyncIterator[House]:
             attempting = Attempting(
                 egress=egress,
                 mail=services.mail,
+                push=services.push,
                 endpoints=services.endpoints,
                 settings=settings,
                 clock=services.clock,

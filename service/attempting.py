@@ -16,6 +16,7 @@ from service.errors import Problem
 from service.formats.hints import hint_for
 from service.formats.shape import Format, Judgement, Verdict
 from service.mail import Mail
+from service.pushing import Push
 from service.schedule import asked_for, retry_at
 from service.settings import DeliverySettings
 from service.store.recording import Decision, Outcome
@@ -53,6 +54,7 @@ class Attempting:
         *,
         egress: Egress,
         mail: Mail,
+        push: Push,
         endpoints: Endpoints,
         settings: DeliverySettings,
         clock: Clock,
@@ -60,6 +62,7 @@ class Attempting:
     ) -> None:
         self._egress = egress
         self._mail = mail
+        self._push = push
         self._endpoints = endpoints
         self._settings = settings
         self._clock = clock
@@ -119,9 +122,26 @@ class Attempting:
 
     async def _exchange(self, endpoint: Endpoint, request: HttpRequest) -> Exchange:
         timeout_ms, cap = endpoint.timeout_ms, self._settings.answer_cap
-        if endpoint.format.transport == "smtp":
-            return await self._mail.send(endpoint.target.url, loads(request.body), timeout_ms=timeout_ms)
+        match endpoint.format.transport:
+            case "smtp":
+                return await self._mail.send(endpoint.target.url, loads(request.body), timeout_ms=timeout_ms)
+            case "webpush":
+                request = self._encrypted(endpoint, request)
         return await self._egress.exchange(request, timeout_ms=timeout_ms, cap=cap, tls=endpoint.tls)
+
+    def _encrypted(self, endpoint: Endpoint, request: HttpRequest) -> HttpRequest:
+        """The frozen message for one browser; only the encryption differs between attempts."""
+        options = endpoint.target.options
+        return self._push.request(
+            endpoint.target.url,
+            options["p256dh"],
+            options["auth"],
+            request.body,
+            self._clock(),
+            ttl_s=options["ttl"],
+            urgency=options["urgency"],
+            topic=options["topic"],
+        )
 
     def _request(self, endpoint: Endpoint, dispatch: Dispatch, now: int) -> HttpRequest:
         made = endpoint.format.request(endpoint.target, body_at(endpoint.format, dispatch.body, dispatch.level))
@@ -131,6 +151,7 @@ class Attempting:
             **dispatch.headers,
             "user-agent": f"Reelhook/{__version__}",
             **own,
+            **endpoint.consented,
             "x-reelhook-delivery": dispatch.delivery_id,
             "x-reelhook-attempt": str(dispatch.attempts + 1),
             "x-reelhook-event": dispatch.event_type,

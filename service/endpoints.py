@@ -13,6 +13,7 @@ from service.errors import Problem
 from service.formats import FORMATS
 from service.formats.shape import Format, Target
 from service.guard import origin_of
+from service.handshakes import headers_after
 from service.sealing import Seal, SealBroken
 from service.settings import DeliverySettings
 from service.signing import sign, sign_plainly, signing_key
@@ -26,9 +27,10 @@ REMEMBERED = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """headers: of the owner's own, decrypted. pauses: between attempts (ms). share: attempts under way at once;
-    spacing_ms: from the start of one to the next. lane: whose turn it is; host: whose breaker. tls: with the owner's
-    own authorities or certificate, None for the system's. problem: why nothing can be sent, None where it can."""
+    """headers: of the owner's own, decrypted; consented: what follows from a handshake. pauses: between attempts (ms).
+    share: attempts under way at once; spacing_ms: from the start of one to the next. lane: whose turn it is; host:
+    whose breaker. tls: with the owner's own authorities or certificate, None for the system's. problem: why nothing can
+    be sent, None where it can."""
 
     format: Format
     target: Target
@@ -41,6 +43,7 @@ class Endpoint:
     host: str
     signatures: tuple[str, ...]
     key: Ed25519PrivateKey | None = field(default=None, repr=False)
+    consented: Mapping[str, str] = field(default_factory=dict)
     tls: SSLContext | None = None
     problem: str | None = None
 
@@ -60,9 +63,10 @@ def secrets_of(subscription: Subscription, now: int) -> tuple[str, ...]:
 
 
 class Endpoints:
-    """Endpoints by subscription and revision."""
+    """Endpoints by subscription and revision. origin: who we are, as a DNS name."""
 
-    def __init__(self, settings: DeliverySettings, secret_key: str, seal: Seal) -> None:
+    def __init__(self, settings: DeliverySettings, secret_key: str, seal: Seal, origin: str) -> None:
+        self._origin = origin
         self._settings = settings
         self._secret_key = secret_key
         self._seal = seal
@@ -94,6 +98,7 @@ class Endpoints:
             host=origin_of(subscription.url),
             signatures=signatures,
             key=signing_key(self._secret_key, subscription.owner) if "v1a" in signatures else None,
+            consented=headers_after(sending.get("handshake"), self._origin),
             tls=tls,
             problem=problem,
         )

@@ -59,9 +59,12 @@ class Publisher:
         subscriptions = yield from subscriptions_to_tell(telling.event, telling.envelope["data"])
         return (yield from self.deliver(telling, subscriptions, now))
 
-    def deliver(self, telling: Telling, subscriptions: list[Subscription], now: int) -> Transaction[list[Dispatch]]:
-        """Store a delivery of an event for each of these subscriptions; those that this process's senders now hold."""
-        lease = self._lease()
+    def deliver(
+        self, telling: Telling, subscriptions: list[Subscription], now: int, *, due_at: int | None = None
+    ) -> Transaction[list[Dispatch]]:
+        """Store a delivery of an event for each of these subscriptions; those that this process's senders now hold.
+        due_at: when they are due (unix ms) that nobody needs to have at once; by default they are sent at once."""
+        lease = self._lease() if due_at is None else None
         dispatches: list[Dispatch] = []
         untold: list[Dispatch] = []
         for subscription in subscriptions:
@@ -80,8 +83,8 @@ class Publisher:
             (dispatches if rendered else untold).append(dispatch)
         fresh = [dispatch for dispatch in dispatches if dispatch.subscription.may_be_told_at <= now]
         held = [dispatch for dispatch in dispatches if dispatch.subscription.may_be_told_at > now]
-        yield from insert_deliveries(telling.event, fresh, leased=lease is not None)
-        yield from insert_deliveries(telling.event, held + untold, leased=False)
+        yield from insert_deliveries(telling.event, fresh, leased=lease is not None, due_at=due_at or 0)
+        yield from insert_deliveries(telling.event, held + untold, leased=False, due_at=due_at or 0)
         for dispatch in untold:
             yield run("cancel_delivery", id=dispatch.delivery_id, now=now, reason=UNTOLD)
         return fresh if lease is not None else []

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from service import __version__
 from service.archive import open_archive
@@ -34,6 +35,8 @@ from service.mail import Mail
 from service.mounts import Mount, open_mounts
 from service.pace import Pace
 from service.preparing import Preparing
+from service.pushing import Push
+from service.replaying import Replaying
 from service.retrying import Retrying
 from service.sealing import Seal
 from service.settings import Settings
@@ -41,8 +44,10 @@ from service.signing import ActionTokens, CallbackTokens, ContentTokens
 from service.store.reads import Reads
 from service.store.sqlite import SqliteDatabase
 from service.store.statements import Database, Transaction, run
+from service.subscribing import Subscribing
 from service.sweeper import Sweeper
 from service.tasks import Tasks
+from service.trying import Trying
 from service.unanswered import Unanswered
 from service.uploading import Uploading
 
@@ -78,6 +83,10 @@ class Services:
     publisher: Publisher
     seal: Seal
     mail: Mail
+    push: Push
+    subscribing: Subscribing
+    trying: Trying
+    replaying: Replaying
     content: Content
     archiver: Archiver
     secret_key: str
@@ -119,9 +128,17 @@ async def open_services(
         )
         publisher = Publisher(links, lambda: deliveries.lease())  # noqa: PLW0108 - they need each other
         seal, mail = Seal(secret_key), Mail(settings.email, egress)
-        endpoints = Endpoints(settings.deliveries, secret_key, seal)
+        push = Push(secret_key, settings.webpush.contact)
+        origin = urlsplit(base_url).hostname or "reelhook"
+        endpoints = Endpoints(settings.deliveries, secret_key, seal, origin)
         attempting = Attempting(
-            egress=egress, mail=mail, endpoints=endpoints, settings=settings.deliveries, clock=clock, chance=chance
+            egress=egress,
+            mail=mail,
+            push=push,
+            endpoints=endpoints,
+            settings=settings.deliveries,
+            clock=clock,
+            chance=chance,
         )
         deliveries = Deliveries(
             database=database,
@@ -185,6 +202,19 @@ async def open_services(
             publisher=publisher,
             seal=seal,
             mail=mail,
+            push=push,
+            subscribing=Subscribing(
+                database=database,
+                egress=egress,
+                mail=mail,
+                push=push,
+                seal=seal,
+                settings=settings.deliveries,
+                clock=clock,
+                origin=origin,
+            ),
+            trying=Trying(database=database, attempting=attempting, links=links, clock=clock),
+            replaying=Replaying(database=database, reads=reads, publisher=publisher, clock=clock),
             content=content,
             archiver=Archiver(hub=hub, reads=reads, archive=archive, content=content, chance=chance),
             secret_key=secret_key,

@@ -24,6 +24,7 @@ async def working(services: Services) -> AsyncIterator[None]:
         for name, loop in (
             ("sweep", services.sweeper.run()),
             ("deliver", services.deliveries.run()),
+            ("replay", services.replaying.run()),
             ("prune", _prune_for_ever(services)),
             ("archive", services.archiver.run()),
         )

@@ -133,7 +133,7 @@ async def test_a_message_says_what_the_event_does():
     mailbox, _ = await delivered()
     message = read(mailbox.taken[0])
     assert message["subject"] == MESSAGE["subject"]
-    assert message.get_body(("plain",)).get_content().splitlines() == MESSAGE["text"].splitlines()
+    assert message.get_body(("plain",)).get_content().splitlines() == str(MESSAGE["text"]).splitlines()
     assert message.get_body(("html",)).get_content().strip() == MESSAGE["html"]
 
 

@@ -14,7 +14,7 @@ from service.store.rows import Window
 from service.subscriptions import type_matches
 from service.triggered import sample_event
 from service.web.answers import json_answer
-from service.web.api import SMALL_BODY, entered, page
+from service.web.entry import SMALL_BODY, entered, page
 from service.web.requests import WINDOW, read_choice, read_json, read_query, read_window
 from service.web.shown import show_delivery, show_event
 from service.wiring import Services

@@ -15,17 +15,17 @@ from service.errors import Problem, invalid
 from service.events import made_event
 from service.formats import FORMATS
 from service.formats.samples import sample_data
-from service.formats.shape import Format, Target, Telling, read_options
-from service.model import EVENT_TYPES, TERMINAL_EVENTS, Event, iso, new_id
-from service.signing import new_secret
+from service.formats.shape import Format, Telling, read_options
+from service.model import EVENT_TYPES, TERMINAL_EVENTS, Event, iso
 from service.store.hooks import hooks_page, latest_events
-from service.store.telling import add_within, delete_subscription
+from service.store.telling import delete_subscription
 from service.subscriptions import Subscription, type_matches
 from service.web.answers import json_answer
-from service.web.api import SMALL_BODY, entered, page
+from service.web.entry import SMALL_BODY, entered, page
 from service.web.requests import read_json, read_query, read_window
 from service.wire import Json, kind_of, loads
 from service.wiring import Services
+from service.wishes import read_patterns, read_wish
 
 FORMAT = "flat"
 HOOK_FORMATS = ("flat", "standard", "thin", "cloudevents")  # those for programs; what they need has defaults
@@ -41,11 +41,9 @@ async def create_hook(request: Request) -> Response:
     """201 with an id to delete it by, and the secret, which is shown this once. The same URL may come again: two Zaps
     with one URL are two hooks."""
     services, caller = await entered(request)
-    hook = read_hook(await read_json(request, SMALL_BODY), caller.name, services.clock())
-    await services.egress.vet(hook.url, "target_url")
-    most = services.settings.deliveries.subscriptions
-    if not await services.database.write(add_within, hook, most):
-        raise Problem("conflict", f"an owner may have at most {most} subscriptions; delete one first")
+    url_name, body = read_hook(await read_json(request, SMALL_BODY))
+    wish = read_wish(body, caller, services.settings.deliveries)
+    hook = await services.subscribing.make(caller.name, wish, made_by="hook", field=url_name)
     return json_answer(show_hook(hook) | {"secret": hook.secret}, 201, {"location": f"/v1/hooks/{hook.id}"})
 
 
@@ -96,8 +94,9 @@ ROUTES = [
 ]
 
 
-def read_hook(body: Json, owner: str, now: int) -> Subscription:
-    """A hook as it is asked for; without `event` it hears the four ways in which a task can end."""
+def read_hook(body: Json) -> tuple[str, Json]:
+    """(what the caller calls the URL, the subscription that he asks for); without `event` it hears the four ways in
+    which a task can end."""
     for name in body:
         if name not in KNOWN:
             raise invalid(name, f"is no parameter here; known: {', '.join(KNOWN)}")
@@ -105,27 +104,15 @@ def read_hook(body: Json, owner: str, now: int) -> Subscription:
     if not isinstance(url, str):
         raise invalid(url_name, f"must be a URL, not {kind_of(url)}" if url is not None else "is required")
     event_name, events = _given_once(body, EVENT_NAMES)
-    shape = _read_format(body.get("format"))
-    options = read_options(shape, None)
-    shape.check(Target(url=url, options=options))
-    return Subscription(
-        id=new_id("sub", now),
-        owner=owner,
-        url=url,
-        events=_read_events(events, event_name),
-        format=shape.name,
-        options=options,
-        secret=new_secret(),
-        created_at=now,
-        made_by="hook",
-    )
+    patterns = _read_events(events, event_name)
+    return url_name, {"url": url, "events": list(patterns), "format": _read_format(body.get("format")).name}
 
 
 def show_hook(hook: Subscription) -> Json:
     """Without the secret. event: as it was asked for, one word where it is one; events: always an array."""
     return {
         "id": hook.id,
-        "target_url": None if FORMATS[hook.format].secret_url else hook.url,
+        "target_url": hook.url,
         "event": hook.events[0] if len(hook.events) == 1 else list(hook.events),
         "events": list(hook.events),
         "format": hook.format,
@@ -168,12 +155,4 @@ def _read_format(name: Any) -> Format:
 
 def _read_events(value: Any, at: str) -> tuple[str, ...]:
     """One type or pattern, or several of them as an array."""
-    if value is None:
-        return TERMINAL_EVENTS
-    patterns = [value] if isinstance(value, str) else value
-    if not isinstance(patterns, list) or not patterns:
-        raise invalid(at, "must be an event type, or an array of one or more of them")
-    for pattern in patterns:
-        if not isinstance(pattern, str) or not any(type_matches(pattern, name) for name in EVENT_TYPES):
-            raise invalid(at, f"must be made of {', '.join(EVENT_TYPES)}; task.* and * stand for several")
-    return tuple(dict.fromkeys(patterns))
+    return read_patterns([value] if isinstance(value, str) else value, at)

@@ -108,11 +108,14 @@ def read_choice(query: Mapping[str, str], name: str, choices: tuple[str, ...]) -
 
 
 def _read_instant(query: Mapping[str, str], name: str, otherwise: int) -> int:
-    if name not in query:
-        return otherwise
+    # a plus sign in a query string is a blank by the time it gets here
+    return read_instant(query[name].replace(" ", "+"), name) if name in query else otherwise
+
+
+def read_instant(text: str, name: str) -> int:
+    """RFC 3339 as unix ms; a Problem that names the field otherwise."""
     try:
-        # a plus sign in a query string is a blank by the time it gets here
-        at = datetime.fromisoformat(query[name].replace(" ", "+"))
+        at = datetime.fromisoformat(text)
         return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
     except (ValueError, OverflowError) as error:
         raise invalid(name, "must be a time such as 2026-11-21T09:30:00Z") from error

@@ -1,5 +1,8 @@
 """How things are shown by the native API."""
 
+from service.clock import SECOND
+from service.formats import FORMATS
+from service.formats.operational import shown_host
 from service.formats.standard import show_task
 from service.gateways import Gateway
 from service.model import (
@@ -8,8 +11,9 @@ from service.model import (
     iso,
 )
 from service.mounts import Mount
+from service.store.replays import Replay
 from service.store.rows import Callback
-from service.subscriptions import Attempt, Delivery, Subscription
+from service.subscriptions import NEVER, Delivery, Subscription
 from service.wire import Json, loads
 from service.wiring import Services
 
@@ -37,17 +41,38 @@ def show_callback(callback: Callback) -> Json:
 
 
 def show_subscription(subscription: Subscription) -> Json:
-    """Without the secret, which is shown once."""
+    """Without the secret, which is shown once, and without a URL that is as good as one."""
+    secret_url = FORMATS[subscription.format].secret_url
+    sending = subscription.sending
+    retries = sending.get("retries_ms")
     return {
         "id": subscription.id,
-        "url": subscription.url,
+        "url": shown_host(subscription.url) if secret_url else subscription.url,
         "events": list(subscription.events),
         "format": subscription.format,
+        "format_options": subscription.options,
+        "filters": subscription.filters,
+        "rate_per_minute": sending.get("rate_per_minute"),
+        "allowed_per_minute": sending.get("allowed_per_minute"),
+        "concurrency": sending.get("concurrency"),
+        "timeout_seconds": sending["timeout_ms"] / SECOND if "timeout_ms" in sending else None,
+        "retry_seconds": None if retries is None else [pause / SECOND for pause in retries],
+        "signatures": sending.get("signatures", ["v1"]),
+        "handshake": sending.get("handshake"),
         "task_id": subscription.task_id,
+        "owner": "*" if subscription.everyone else subscription.owner,
+        "made_by": subscription.made_by,
         "description": subscription.description,
-        "status": "disabled" if subscription.disabled_at else "active",
+        "tags": list(subscription.tags),
+        "status": subscription.status,
+        "paused_at": iso(subscription.paused_at),
+        "held_until": iso(subscription.held_until) if subscription.held_until else None,
+        "failing_since": iso(subscription.failing_since),
+        "failures": subscription.failures,
+        "warned_percent": subscription.warned,
         "disabled_at": iso(subscription.disabled_at),
         "disabled_reason": subscription.disabled_reason,
+        "older_secrets_until": [iso(each["until"]) for each in subscription.previous],
         "created_at": iso(subscription.created_at),
     }
 
@@ -60,23 +85,29 @@ def show_delivery(delivery: Delivery) -> Json:
         "subscription_id": delivery.subscription_id,
         "status": delivery.status.value,
         "attempt_count": delivery.attempts,
+        "replay_count": delivery.replays,
         "last_status": delivery.last_status,
         "last_error": delivery.last_error,
         "created_at": iso(delivery.created_at),
         "finished_at": iso(delivery.finished_at),
-        "next_attempt_at": iso(delivery.next_at),
+        "next_attempt_at": None if delivery.next_at == NEVER else iso(delivery.next_at),
     }
 
 
-def show_attempt(attempt: Attempt) -> Json:
+def show_replay(replay: Replay) -> Json:
     return {
-        "number": attempt.number,
-        "started_at": iso(attempt.started_at),
-        "duration_ms": attempt.duration_ms,
-        "status": attempt.status,
-        "error": attempt.error,
-        "ambiguous": attempt.ambiguous,
-        "response": attempt.response,
+        "id": replay.id,
+        "subscription_id": replay.subscription_id,
+        "since": iso(replay.since),
+        "until": iso(replay.until),
+        "statuses": list(replay.statuses),
+        "status": replay.ended or "running",
+        "note": replay.note,
+        "scanned": replay.scanned,
+        "replayed": replay.replayed,
+        "position": replay.position or None,
+        "created_at": iso(replay.created_at),
+        "finished_at": iso(replay.finished_at),
     }
 
 

@@ -17,7 +17,7 @@ from service.errors import Problem
 from service.feed import Wanted, Watch
 from service.model import Event
 from service.sse import write_comment, write_message
-from service.web.api import entered
+from service.web.entry import entered
 from service.web.feed import read_owner, read_wanted
 from service.web.requests import identify, read_query
 from service.web.serving import connection_of

@@ -11,7 +11,7 @@ from service.clock import DAY
 from service.errors import invalid
 from service.usage import GROUPS, MOST_ROWS, Totals, read_totals
 from service.web.answers import json_answer
-from service.web.api import entered
+from service.web.entry import entered
 from service.web.requests import read_query
 from service.wire import Json
 

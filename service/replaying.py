@@ -1,0 +1,202 @@
+"""Telling again: one delivery, one event to everybody who wants it, or all that a subscription has missed.
+
+What is told again has the same id and the same bytes. A delivery that is over begins anew, and its attempts go on
+counting; where there never was one it is made from the event as it was told then. A replay of many events is a row with
+a position: each step is one transaction that moves it on, so that it can be followed, stopped, and taken up by any
+process, and no faster than it is allowed.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from service.claiming import IDLE_MS, claim_for_ever
+from service.clock import SECOND, Clock
+from service.errors import Problem
+from service.events import Publisher
+from service.formats.shape import Telling
+from service.model import Event, new_id
+from service.store.reads import Reads
+from service.store.replays import Replay, due_replay, end_replay, insert_replay
+from service.store.rows import delivery_from_row, subscription_from_row
+from service.store.statements import Database, Transaction, run
+from service.store.telling import subscriptions_to_tell
+from service.subscriptions import Delivery, Subscription, wants
+from service.wire import Json, loads
+
+MISSING = "missing"  # no delivery was ever made: the subscription was disabled, or came later
+OVER = ("delivered", "exhausted", "cancelled")
+MISSED = (MISSING, "exhausted", "cancelled")
+STEP = 100  # events in one transaction
+PER_SECOND, PER_SECOND_MOST = 10, 1_000
+
+
+class Replaying:
+    """Replays, by call and one after the other."""
+
+    def __init__(self, *, database: Database, reads: Reads, publisher: Publisher, clock: Clock) -> None:
+        self._database = database
+        self._reads = reads
+        self._publisher = publisher
+        self._clock = clock
+        self._woken = asyncio.Event()
+
+    async def delivery(self, delivery: Delivery) -> Delivery:
+        """Begin a delivery again, or now where it waits anyway; a Problem where nothing can be sent."""
+        again: Delivery | None = await self._database.write(_replay_delivery, delivery, self._clock())
+        if again is None:
+            raise Problem("conflict", "this delivery is being attempted just now: look again in a moment")
+        return again
+
+    async def event(self, event: Event, subscription: Subscription | None) -> list[str]:
+        """Tell an event again to one subscription, or to all that want it now; the ids of the deliveries."""
+        _check_told(event)
+        if subscription is not None:
+            _check_open(subscription)
+        return await self._database.write(self._replay_event, event, subscription, self._clock())
+
+    async def begin(
+        self, subscription: Subscription, since: int, until: int, statuses: Sequence[str], per_second: int
+    ) -> Replay:
+        """A replay of a subscription's events, stored; its loop works on it."""
+        _check_open(subscription)
+        now = self._clock()
+        replay = Replay(
+            id=new_id("rpl", now),
+            owner=subscription.owner,
+            subscription_id=subscription.id,
+            since=since,
+            until=min(until, now),
+            statuses=tuple(statuses),
+            spacing_ms=SECOND // per_second,
+            created_at=now,
+        )
+        if not await self._database.write(insert_replay, replay):
+            raise Problem("conflict", "a replay of this subscription is under way: wait for its end, or cancel it")
+        self._woken.set()
+        return replay
+
+    async def cancel(self, replay: Replay) -> Replay:
+        """No more of it; what it has begun goes on. One that has ended stays as it is."""
+        ended: Replay | None = await self._database.write(end_replay, replay.id, "cancelled", None, self._clock())
+        return ended or replay
+
+    async def run(self) -> None:
+        """Work on replays until cancelled."""
+        await claim_for_ever(
+            "replays",
+            until_due=self._until_due,
+            claim=self._step,
+            start=lambda steps: None,
+            give_back=self._give_back,
+            woken=self._woken,
+        )
+
+    async def _until_due(self) -> int:
+        due_at = await self._reads.next_at("next_replay")
+        return IDLE_MS if due_at is None else due_at - self._clock()
+
+    async def _step(self) -> list[str]:
+        """One step of one replay: a transaction, which is all there is to it."""
+        return await self._database.write(self._advance, self._clock())
+
+    async def _give_back(self, steps: list[str]) -> None:
+        """A step is done once it is committed."""
+
+    def _advance(self, now: int) -> Transaction[list[str]]:
+        replay = yield from due_replay(now)
+        if replay is None:
+            return []
+        found = yield run("subscription", id=replay.subscription_id, owner=None)
+        subscription = subscription_from_row(found[0]) if found else None
+        if subscription is None or subscription.disabled_at is not None:
+            yield from end_replay(replay.id, "failed", "the subscription was deleted or disabled meanwhile", now)
+            return [replay.id]
+        events = yield run(
+            "events_to_replay",
+            owner=None if subscription.everyone else subscription.owner,
+            position=replay.position,
+            since=replay.since,
+            until=replay.until,
+            limit=STEP,
+        )
+        replayed = 0
+        for row in events:
+            due_at = now + replayed * replay.spacing_ms
+            replayed += yield from self._retell(Event(**row), subscription, replay.statuses, now, due_at)
+        if events:
+            yield run(
+                "advance_replay",
+                id=replay.id,
+                position=events[-1]["id"],
+                scanned=len(events),
+                replayed=replayed,
+                next_at=now + replayed * replay.spacing_ms,
+            )
+        if len(events) < STEP:
+            yield from end_replay(replay.id, "finished", None, now)
+        return [replay.id]
+
+    def _retell(
+        self, event: Event, subscription: Subscription, statuses: Sequence[str], now: int, due_at: int
+    ) -> Transaction[bool]:
+        """Whether an event is told again, or for the first time."""
+        envelope: Json = loads(event.body)
+        if not wants(subscription, event.type, envelope["data"]):
+            return False
+        rows = yield run("deliveries_to_subscription", subscription_id=subscription.id, event_id=event.id)
+        if rows:
+            if rows[0]["status"] not in statuses:
+                return False
+            at = max(due_at, subscription.may_be_told_at)
+            return bool((yield run("replay_delivery", id=rows[0]["id"], next_at=at)))
+        if MISSING not in statuses:
+            return False
+        telling = Telling(event=event, envelope=envelope)
+        yield from self._publisher.deliver(telling, [subscription], now, due_at=due_at)
+        return True
+
+    def _replay_event(self, event: Event, subscription: Subscription | None, now: int) -> Transaction[list[str]]:
+        data: Json = loads(event.body)["data"]
+        wanted = [subscription] if subscription is not None else (yield from subscriptions_to_tell(event, data))
+        told = []
+        for each in wanted:
+            rows = yield run("deliveries_to_subscription", subscription_id=each.id, event_id=event.id)
+            if rows:
+                again = yield from _replay_delivery(delivery_from_row(rows[0]), now)
+                told += [again.id] if again else []
+            else:
+                telling = Telling(event=event, envelope=loads(event.body))
+                yield from self._publisher.deliver(telling, [each], now, due_at=now)
+                made = yield run("deliveries_to_subscription", subscription_id=each.id, event_id=event.id)
+                told += [row["id"] for row in made]
+        return told
+
+
+def _replay_delivery(delivery: Delivery, now: int) -> Transaction[Any]:
+    rows = yield run("subscription", id=delivery.subscription_id, owner=None)
+    if not rows:
+        raise Problem("conflict", "its subscription was deleted: there is nowhere to send it any more")
+    subscription = subscription_from_row(rows[0])
+    _check_open(subscription)
+    events = yield run("event", id=delivery.event_id, owner=None)
+    if not events or (not events[0]["body"] and not delivery.body):
+        raise Problem("result_gone", "the payload of this event was expunged: it cannot be told again")
+    at = max(now, subscription.may_be_told_at)
+    again = yield run("replay_delivery", id=delivery.id, next_at=at)
+    again = again or (yield run("hurry_delivery", id=delivery.id, next_at=at))
+    return delivery_from_row(again[0]) if again else None
+
+
+def _check_open(subscription: Subscription) -> None:
+    if subscription.disabled_at is not None:
+        raise Problem(
+            "conflict",
+            f"the subscription is disabled ({subscription.disabled_reason}): bring it back first, by a successful "
+            f"POST /v1/subscriptions/{subscription.id}/test",
+        )
+
+
+def _check_told(event: Event) -> None:
+    if not event.body:
+        raise Problem("result_gone", "the payload of this event was expunged: it cannot be told again")

@@ -1,0 +1,184 @@
+"""Subscriptions under /v1: make, change, pause, rotate, try out and delete them."""
+
+import re
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from service.clock import DAY
+from service.errors import invalid
+from service.keys import Caller
+from service.model import EVENT_TYPES
+from service.settings import UNITS
+from service.signing import key_of, new_secret, public_key, signing_key
+from service.store.statements import Transaction
+from service.store.telling import pause_subscription, resume_subscription
+from service.subscriptions import Subscription, type_matches
+from service.web.answers import json_answer
+from service.web.deliveries import show_whole
+from service.web.entry import SMALL_BODY, entered, page, there
+from service.web.requests import read_json, read_query, read_window
+from service.web.shown import show_subscription
+from service.wire import Json
+from service.wiring import Services
+from service.wishes import read_wish
+
+LARGE_BODY = 256 * 1024  # with certificates in it
+GRACE_MOST_MS = 7 * DAY
+CHANGED_BY_URL = ("url", "format")  # a change of these begins with what belonged to the old one left out
+
+
+async def create(request: Request) -> Response:
+    """201 with the secret, which is shown this once."""
+    services, caller = await entered(request)
+    wish = read_wish(await read_json(request, LARGE_BODY), caller, services.settings.deliveries)
+    subscription = await services.subscribing.make(caller.name, wish)
+    shown = shown_whole(services, subscription) | {"secret": subscription.secret}
+    return json_answer(shown, 201, {"location": f"/v1/subscriptions/{subscription.id}"})
+
+
+async def show_all(request: Request) -> Response:
+    services, caller = await entered(request)
+    window = read_window(read_query(request, ("limit", "cursor")))
+    return page(await services.reads.subscriptions(caller.owner, window), window, show_subscription)
+
+
+async def show_one(request: Request) -> Response:
+    services, caller = await entered(request)
+    return json_answer(shown_whole(services, await subscription_of(request, services, caller)))
+
+
+async def change(request: Request) -> Response:
+    """What is given takes the place of what was; null makes it as if it had never been said."""
+    services, caller = await entered(request)
+    given = await read_json(request, LARGE_BODY)
+    subscription = await subscription_of(request, services, caller)
+    before = services.subscribing.as_wished(subscription)
+    if given.get("format") not in (None, subscription.format):
+        before["format_options"] = None
+    if given.get("url") not in (None, subscription.url):
+        before |= {"headers": None, "tls": None} if "headers" not in given and "tls" not in given else {}
+    wish = read_wish(before | given, caller, services.settings.deliveries)
+    changed = await services.subscribing.change(subscription, wish, caller.owner)
+    return json_answer(shown_whole(services, changed))
+
+
+async def remove(request: Request) -> Response:
+    """204 also when it was deleted before: Zapier and its kin delete again, and show a 404 to people as an error."""
+    services, caller = await entered(request)
+    found = await services.reads.subscription(request.path_params["id"], caller.owner)
+    if found is not None:
+        await services.subscribing.end(found, caller.owner)
+    return Response(status_code=204)
+
+
+def switch(
+    transaction: Callable[[str, str | None, int], Transaction[Subscription | None]],
+) -> Callable[[Request], object]:
+    async def switched(request: Request) -> Response:
+        services, caller = await entered(request)
+        subscription_id = request.path_params["id"]
+        found = await services.database.write(transaction, subscription_id, caller.owner, services.clock())
+        return json_answer(shown_whole(services, there(found, f"subscription {subscription_id}")))
+
+    return switched
+
+
+async def rotate(request: Request) -> Response:
+    """A new secret, shown this once; until ?grace= is over what was signed with before is signed with too."""
+    services, caller = await entered(request)
+    grace_ms = _read_grace(read_query(request, ("grace",)).get("grace", "24h"))
+    body = await _read_optional(request)
+    secret = body.pop("secret", None) or new_secret()
+    if body:
+        raise invalid(next(iter(body)), "is no parameter here; known: secret")
+    if not isinstance(secret, str) or not _is_secret(secret):
+        raise invalid("secret", "must be whsec_ and the base64 of 24 to 64 bytes; leave it out, and one is made")
+    subscription = await subscription_of(request, services, caller)
+    rotated = await services.subscribing.rotate(subscription, secret, grace_ms, caller.owner)
+    return json_answer(shown_whole(services, rotated) | {"secret": rotated.secret})
+
+
+async def try_out(request: Request) -> Response:
+    """Send a test event there now; its delivery with the one attempt that was made. A success brings a disabled
+    subscription back."""
+    services, caller = await entered(request)
+    body = await _read_optional(request)
+    event_type = body.pop("event_type", None)
+    if body:
+        raise invalid(next(iter(body)), "is no parameter here; known: event_type")
+    if event_type is not None and event_type not in EVENT_TYPES:
+        raise invalid("event_type", f"must be one of {', '.join(EVENT_TYPES)}")
+    subscription = await subscription_of(request, services, caller)
+    tried = await services.trying.try_out(subscription, event_type or _first_wanted(subscription))
+    delivery = there(await services.reads.delivery(tried.delivery_id, None), "delivery")
+    shown = await show_whole(services, delivery)
+    return json_answer(shown | {"subscription_enabled": tried.enabled})
+
+
+async def subscription_of(request: Request, services: Services, caller: Caller) -> Subscription:
+    subscription_id = request.path_params["id"]
+    return there(await services.reads.subscription(subscription_id, caller.owner), f"subscription {subscription_id}")
+
+
+def shown_whole(services: Services, subscription: Subscription) -> Json:
+    """With the names of what is confided, and the public key of its `v1a` signatures."""
+    confided = services.subscribing.names_confided(subscription)
+    signed_too = "v1a" in subscription.sending.get("signatures", ())
+    key = public_key(signing_key(services.secret_key, subscription.owner)) if signed_too else None
+    return show_subscription(subscription) | confided | {"public_key": key}
+
+
+def _first_wanted(subscription: Subscription) -> str:
+    wanted = [name for name in EVENT_TYPES if any(type_matches(each, name) for each in subscription.events)]
+    return "task.succeeded" if "task.succeeded" in wanted else wanted[0]
+
+
+def _read_grace(text: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,6})(s|m|h|d)", text)
+    if match is None or int(match[1]) * UNITS[match[2]] > GRACE_MOST_MS:
+        raise invalid("grace", "must be a span of at most 7d, such as 24h, or 0s for none")
+    return int(match[1]) * UNITS[match[2]]
+
+
+def _is_secret(secret: str) -> bool:
+    try:
+        return secret.startswith("whsec_") and 24 <= len(key_of(secret)) <= 64
+    except ValueError:
+        return False
+
+
+async def _read_optional(request: Request) -> Json:
+    """The body, where there is one."""
+    if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
+        return {}
+    return await read_json(request, SMALL_BODY)
+
+
+async def show_signing_key(request: Request) -> Response:
+    """The public half of the key behind an owner's `v1a` signatures."""
+    services, caller = await entered(request)
+    return json_answer({"owner": caller.name, "public_key": public_key(signing_key(services.secret_key, caller.name))})
+
+
+async def show_push_key(request: Request) -> Response:
+    """What a page gives its browser as `applicationServerKey`."""
+    services, _ = await entered(request)
+    return json_answer({"public_key": services.push.public_key()})
+
+
+ROUTES = [
+    Route("/v1/subscriptions", create, methods=["POST"]),
+    Route("/v1/subscriptions", show_all, methods=["GET"]),
+    Route("/v1/subscriptions/{id}", show_one, methods=["GET"]),
+    Route("/v1/subscriptions/{id}", change, methods=["PATCH"]),
+    Route("/v1/subscriptions/{id}", remove, methods=["DELETE"]),
+    Route("/v1/subscriptions/{id}/pause", switch(pause_subscription), methods=["POST"]),
+    Route("/v1/subscriptions/{id}/resume", switch(resume_subscription), methods=["POST"]),
+    Route("/v1/subscriptions/{id}/rotate-secret", rotate, methods=["POST"]),
+    Route("/v1/subscriptions/{id}/test", try_out, methods=["POST"]),
+    Route("/v1/signing-key", show_signing_key, methods=["GET"]),
+    Route("/v1/webpush-key", show_push_key, methods=["GET"]),
+]
