@@ -9,7 +9,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from service.egress import NotSent, open_egress
+from service.egress.failures import CERTIFICATES, CLIENT_ALERTS, OTHER_TLS
 from service.errors import Problem
+from service.formats.hints import hint_for
 from service.guard import Guard
 from service.tls import tls_context
 from service.web.serving import listen
@@ -23,7 +25,7 @@ AUTHORITY = certified("An authority", authority=True)
 @pytest.mark.parametrize(
     ("shown", "words"),
     [
-        (certified(), "the TLS certificate of 127.0.0.1 is self-signed"),
+        (certified(), "no TLS connection to 127.0.0.1: the certificate is self-signed"),
         (certified(by=AUTHORITY), "was issued by an unknown authority"),
     ],
 )
@@ -51,7 +53,7 @@ async def test_a_server_without_tls_is_named_as_such():
     ("shown", "words"),
     [
         (certified(by=AUTHORITY, days=(-3, -1)), "has expired"),
-        (certified(by=AUTHORITY, days=(1, 3)), "is not valid yet"),
+        (certified(by=AUTHORITY, days=(1, 3)), "is not yet valid"),
         (certified("10.1.2.3", by=AUTHORITY), "was issued for another host name"),
         (certified("example.com", by=AUTHORITY), "was issued for another host name"),
     ],
@@ -189,3 +191,19 @@ def test_what_cannot_be_used_is_refused_by_name(texts, field, words):
 def test_no_context_leaves_a_server_unverified():
     for context in (tls_context(AUTHORITY.pem, None, None), tls_context(None, CLIENT.pem, CLIENT.key_pem)):
         assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (CERTIFICATES[18], "authority"),
+        (CERTIFICATES[20], "authority"),
+        (CERTIFICATES[62], "another name"),
+        (CERTIFICATES[10], "renew"),
+        (CERTIFICATES[9], "clocks"),
+        *((words, "certificate of its clients") for words in sorted(set(CLIENT_ALERTS.values()))),
+        (OTHER_TLS["WRONG_VERSION_NUMBER"], "no TLS at this port"),
+    ],
+)
+def test_each_fault_has_the_hint_that_belongs_to_it(words, told):
+    assert told in str(hint_for(None, "", f"no TLS connection to example.com: {words}", "https://example.com/"))

@@ -12,35 +12,35 @@ import aiohttp
 import httpx
 
 # What OpenSSL calls the reasons for not believing a certificate (x509_vfy.h, X509_V_ERR_*).
-_CERTIFICATES = {
-    9: "is not valid yet",
-    10: "has expired",
-    18: "is self-signed, so nobody vouches for it; trust it by a CA bundle, or use one of a public authority",
-    19: "was issued by an authority that is not trusted here; trust it by a CA bundle",
-    20: "was issued by an unknown authority, or the server does not send the certificates in between",
-    21: "was issued by an unknown authority, or the server does not send the certificates in between",
-    23: "was revoked",
-    62: "was issued for another host name",
-    64: "was issued for another host name",
+CERTIFICATES = {
+    9: "the certificate is not yet valid",
+    10: "the certificate has expired",
+    18: "the certificate is self-signed, and nobody else vouches for it",
+    19: "the certificate was issued by an unknown authority, whose own one is self-signed",
+    20: "the certificate was issued by an unknown authority, or the server leaves out those in between",
+    21: "the certificate was issued by an unknown authority, or the server leaves out those in between",
+    23: "the certificate was revoked",
+    62: "the certificate was issued for another host name",
+    64: "the certificate was issued for another host name",
 }
 # Alerts by which a server ends a handshake because of the client's side of it (RFC 8446, 6.2). In TLS 1.3 they come
 # when our side is through with it, and the request is on its way.
-_CLIENT_ALERTS = {
+CLIENT_ALERTS = {
     "CERTIFICATE_REQUIRED": "the server wants a client certificate",
     "HANDSHAKE_FAILURE": "the server refused the TLS handshake; it may want a client certificate",
     "BAD_CERTIFICATE": "the server does not accept the client certificate",
     "UNSUPPORTED_CERTIFICATE": "the server does not accept the client certificate",
-    "CERTIFICATE_EXPIRED": "the server says that the client certificate has expired",
-    "CERTIFICATE_REVOKED": "the server says that the client certificate was revoked",
+    "CERTIFICATE_EXPIRED": "the server does not accept the client certificate, which has expired",
+    "CERTIFICATE_REVOKED": "the server does not accept the client certificate, which was revoked",
     "CERTIFICATE_UNKNOWN": "the server does not accept the client certificate",
     "UNKNOWN_CA": "the server does not know the authority of the client certificate",
     "ACCESS_DENIED": "the server does not let the client certificate in",
 }
-_OTHER_TLS = {
-    "WRONG_VERSION_NUMBER": "the server does not speak TLS; does the URL belong to http://?",
-    "HTTP_REQUEST": "the server does not speak TLS; does the URL belong to http://?",
-    "RECORD_LAYER_FAILURE": "the server does not speak TLS; does the URL belong to http://?",
-    "PACKET_LENGTH_TOO_LONG": "the server does not speak TLS; does the URL belong to http://?",
+OTHER_TLS = {
+    "WRONG_VERSION_NUMBER": "the server does not speak TLS",
+    "HTTP_REQUEST": "the server does not speak TLS",
+    "RECORD_LAYER_FAILURE": "the server does not speak TLS",
+    "PACKET_LENGTH_TOO_LONG": "the server does not speak TLS",
     "UNSUPPORTED_PROTOCOL": "the server only speaks versions of TLS that are no longer safe",
     "ALERT_PROTOCOL_VERSION": "the server speaks none of our versions of TLS",
     "UNEXPECTED_EOF_WHILE_READING": "the server hung up during the TLS handshake",
@@ -82,7 +82,7 @@ def judged(error: BaseException, broken_by: BaseException | None = None) -> NotS
     if alert is not None:
         # only TLS 1.3 has this one, and there it ends the handshake before anything else is read
         kind = NotSent if alert == "CERTIFICATE_REQUIRED" else Lost
-        return kind(f"no TLS connection: {_CLIENT_ALERTS[alert]}")
+        return kind(f"no TLS connection: {CLIENT_ALERTS[alert]}")
     if isinstance(error, TimeoutError):
         return Lost("no answer in time")
     if isinstance(error, aiohttp.ClientResponseError):
@@ -95,10 +95,10 @@ def judged(error: BaseException, broken_by: BaseException | None = None) -> NotS
 def tls_in_words(error: ssl.SSLError | ssl.CertificateError, host: str) -> str:
     """Why a TLS handshake failed."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        known = _CERTIFICATES.get(error.verify_code)
-        return f"the TLS certificate of {host} {known or f'is not accepted: {error.verify_message}'}"
+        known = CERTIFICATES.get(error.verify_code, f"the certificate is not accepted: {error.verify_message}")
+        return f"no TLS connection to {host}: {known}"
     said = f"{error.reason} {error}"
-    for words in (_CLIENT_ALERTS, _OTHER_TLS):
+    for words in (CLIENT_ALERTS, OTHER_TLS):
         for reason, meaning in words.items():
             if reason in said:
                 return f"no TLS connection to {host}: {meaning}"
@@ -108,7 +108,7 @@ def tls_in_words(error: ssl.SSLError | ssl.CertificateError, host: str) -> str:
 def _alert(error: BaseException) -> str | None:
     """The alert about the client's side by which the server ended the handshake; None where it was something else."""
     found = re.search(r"\[SSL: \w*ALERT_(\w+)\]", str(error)) if isinstance(error, OSError) else None
-    return found[1] if found and found[1] in _CLIENT_ALERTS else None
+    return found[1] if found and found[1] in CLIENT_ALERTS else None
 
 
 def _in_words(error: BaseException, words: str) -> str:

@@ -108,25 +108,25 @@ _ANSWERS = (
     _Answered(range(100, 200), "", "", "the endpoint ended its answer before it began: look at the proxy before it"),
 )
 
-# How failures without an answer are told (service/egress.py, and OpenSSL's words in them) -> what to do.
+# How failures without an answer are told (service/egress/failures.py, or OpenSSL's own words) -> what to do.
 _FAILURES = (
     (
-        r"self[- ]signed certificate|unable to get (local )?issuer certificate",
+        r"self[- ]signed|unknown authority|unable to get (local )?issuer certificate",
         "the endpoint's certificate is from an authority that is not known here, or the server leaves out those in"
         " between: give the subscription the authority's certificate, or have the server send its whole chain",
     ),
     (r"certificate has expired", "the endpoint's certificate has expired: renew it"),
     (r"not yet valid", "the endpoint's certificate is not valid yet: look at the clocks of both machines"),
     (
-        r"hostname mismatch|ip address mismatch|certificate is not valid for|doesn't match",
+        r"another host name|hostname mismatch|ip address mismatch|certificate is not valid for|doesn't match",
         "the endpoint's certificate is for another name: use the name that it was made for",
     ),
     (
-        r"certificate.{0,10}required|bad certificate|certificate unknown|handshake failure",
+        r"client certificate|certificate.{0,10}required|bad certificate|certificate unknown|handshake failure",
         "the endpoint wants a certificate of its clients: give the subscription one",
     ),
     (
-        r"wrong version number|record layer failure|unknown protocol|http request\b.{0,40}https?",
+        r"does not speak tls|wrong version number|record layer failure|unknown protocol|http request\b.{0,40}https?",
         "there is no TLS at this port: write http:// instead of https://, or use the port for TLS",
     ),
     (r"certificate|\bssl\b|\btls\b", "the TLS connection fails: try the URL with `curl -v` from outside your network"),
@@ -152,7 +152,7 @@ _FAILURES = (
         "the endpoint works before it answers: let it answer 2xx at once, and work afterwards",
     ),
     (
-        r"disconnected|reset by peer|broken pipe|connection (was )?closed|\beof\b",
+        r"disconnected|reset by peer|broken pipe|connection (was )?closed|connection ended|broke off|\beof\b",
         "the endpoint closed the connection without an answer: its own log, or that of its proxy, says why. A port for"
         " TLS does so too when it is asked by http://",
     ),
