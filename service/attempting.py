@@ -29,9 +29,12 @@ log = logging.getLogger("reelhook.deliveries")
 RESPONSE_KEPT = 2_048  # bytes of an answer that the log shows
 HEADERS_KEPT, HEADER_KEPT = 40, 500
 HOLD_MS = 30 * SECOND  # for which a whole subscription waits whose endpoint says that it is busy, and not for how long
-FREE_STEPS = 200  # attempts of a delivery that an endpoint may ask for without using up its schedule
+FREE_STEPS = (
+    200  # attempts of a delivery at which an endpoint may ask for less than its schedule's pause, free of charge
+)
 SECRET_HEADERS = frozenset(("authorization", "cookie", "set-cookie", "proxy-authorization", "x-api-key"))
 BLANK = "…"
+NOT_MADE = "the message was made for another format than the subscription has now"
 NO_TIMINGS: Mapping[str, float] = {}
 
 
@@ -102,7 +105,11 @@ class Attempting:
     async def _send(self, endpoint: Endpoint, dispatch: Dispatch, now: int) -> Sent:
         if endpoint.problem is not None:
             return _unanswered(endpoint.problem, dispatch, {}, ambiguous=False)
-        request = self._request(endpoint, dispatch, now)
+        try:
+            request = self._request(endpoint, dispatch, now)
+        except Exception:  # tried again it would not be another message
+            log.exception("delivery.not_made delivery=%s format=%s", dispatch.delivery_id, endpoint.format.name)
+            return Sent(verdict=Verdict(judgement=Judgement.REFUSED, error=NOT_MADE))
         shown = _kept(request.headers, secret=endpoint.headers)
         try:
             exchange = await self._exchange(endpoint, request)
@@ -175,9 +182,11 @@ class Attempting:
         step, asked = dispatch.attempts + 1 - base, verdict.retry_after_ms
         next_at = retry_at(step, now, self._chance(), endpoint.pauses)
         if next_at is not None and asked is not None:
-            next_at = asked_for(now, asked)
-            free = next_at - now < endpoint.pauses[step - 1] and dispatch.attempts < FREE_STEPS
-            base += free
+            asked_at = asked_for(now, asked)
+            shorter = asked_at - now < endpoint.pauses[step - 1]
+            if not shorter or dispatch.attempts < FREE_STEPS:  # else the schedule would be over within minutes
+                next_at = asked_at
+                base += shorter
         return Decision(
             status=DeliveryStatus.EXHAUSTED if next_at is None else DeliveryStatus.PENDING,
             next_at=next_at,

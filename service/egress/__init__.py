@@ -45,10 +45,12 @@ REDIRECTS_MOST = 5
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
     """An answer, and how long each phase took until it was read (ms): dns, connect (tls included), tls, send, wait,
-    read, total; without those that did not happen, as on a connection that was kept."""
+    read, total; without those that did not happen, as on a connection that was kept. broken_off: why its body has no
+    end, None where it has one, or was long enough."""
 
     answer: HttpAnswer
     timings: Mapping[str, float]
+    broken_off: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,13 +122,16 @@ class Egress:
     ) -> Exchange:
         """The same with its timings, which NotSent and Lost carry too.
 
+        Once its status and headers are here an answer counts, with what was read of its body: whoever has said 2xx must
+        not be sent the same again because of what came after it.
+
         timeout_ms: for all of it, from the resolution of the name to the last byte that is read. tls: whom to believe,
         and who we are, where that is not as usual; connections made with one context are never used with another.
         """
         watch = Stopwatch(sending=bool(request.body))
         watching = watched.set(watch)
         try:
-            answer = await _sent(self._deliveries, request, request.body, timeout_ms / 1000, cap, tls)
+            answer, broken_off = await _sent(self._deliveries, request, request.body, timeout_ms / 1000, cap, tls)
         except (NotSent, Lost) as error:
             failure = error
             if isinstance(error, Lost) and watch.ready is None:
@@ -135,13 +140,16 @@ class Egress:
             raise failure from error.__cause__
         finally:
             watched.reset(watching)
-        return Exchange(answer=answer, timings=watch.phases())
+        return Exchange(answer=answer, timings=watch.phases(), broken_off=broken_off)
 
     async def upload(
         self, request: HttpRequest, pieces: AsyncIterator[bytes] | None, *, timeout_ms: int, cap: int
     ) -> HttpAnswer:
         """The same with a body that is sent as it comes, over a connection of its own; the headers name its length."""
-        return await _sent(self._downloads, request, pieces, timeout_ms / 1000, cap)
+        answer, broken_off = await _sent(self._downloads, request, pieces, timeout_ms / 1000, cap)
+        if broken_off is not None:
+            raise Lost(f"the answer, HTTP {answer.status}, {broken_off}")
+        return answer
 
     async def connect(self, host: str, port: int, *, timeout_ms: int) -> socket.socket:
         """A bare connection, for what is not HTTP; NotSent when there is none. It is the caller's to close."""
@@ -252,8 +260,8 @@ async def _sent(
     timeout_s: float,
     cap: int,
     tls: ssl.SSLContext | None = None,
-) -> HttpAnswer:
-    status = None
+) -> tuple[HttpAnswer, str | None]:
+    """The answer, and why its body broke off, None where it did not."""
     try:
         async with session.request(
             request.method,
@@ -264,11 +272,10 @@ async def _sent(
             timeout=_within(timeout_s),
             ssl=tls or True,  # True: as the session has it
         ) as response:
-            status = response.status
-            read = await _read_to(response.content, cap)
-            return HttpAnswer(status=status, headers=_headers(response), body=read)
+            read, broken_off = await _read_to(response.content, cap)
+            return HttpAnswer(status=response.status, headers=_headers(response), body=read), broken_off
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-        raise (judged(error, await _broken_by()) if status is None else _broken_off(error, status)) from error
+        raise judged(error, await _broken_by()) from error
 
 
 async def _broken_by() -> BaseException | None:
@@ -279,11 +286,6 @@ async def _broken_by() -> BaseException | None:
     for _ in range(3):
         await asyncio.sleep(0)
     return watch.broken_by
-
-
-def _broken_off(error: BaseException, status: int) -> Lost:
-    words = "did not end in time" if isinstance(error, TimeoutError) else f"broke off: {error}"
-    return Lost(f"the answer, HTTP {status}, {words}")
 
 
 def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
@@ -317,8 +319,14 @@ def _redirected(url: str, target: str) -> str:
     return there
 
 
-async def _read_to(stream: aiohttp.StreamReader, cap: int) -> bytes:
+async def _read_to(stream: aiohttp.StreamReader, cap: int) -> tuple[bytes, str | None]:
+    """What is read up to the cap, and why it is not all of it where that is the other side's doing."""
     body = bytearray()
-    while len(body) < cap and (chunk := await stream.read(cap - len(body))):
-        body += chunk
-    return bytes(body)
+    try:
+        while len(body) < cap and (chunk := await stream.read(cap - len(body))):
+            body += chunk
+    except TimeoutError:
+        return bytes(body), "did not end in time"
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        return bytes(body), f"broke off: {error}"
+    return bytes(body), None

@@ -9,6 +9,8 @@ from starlette.routing import Route
 from service.attempting import body_at
 from service.errors import invalid
 from service.formats import FORMATS
+from service.formats.shape import Target
+from service.guard import origin_of
 from service.keys import Caller
 from service.model import iso
 from service.replaying import MISSED, MISSING, OVER, PER_SECOND, PER_SECOND_MOST
@@ -52,9 +54,7 @@ async def show_whole(services: Services, delivery: Delivery) -> Json:
 
 
 def _attempt(attempt: Attempt, body: str, subscription: Subscription | None) -> Json:
-    sent = body
-    if attempt.level and subscription is not None:
-        sent = body_at(FORMATS[subscription.format], body, attempt.level)
+    sent = body if subscription is None else _as_sent(subscription, body, attempt.level)
     return {
         "number": attempt.number,
         "started_at": iso(attempt.started_at),
@@ -70,6 +70,19 @@ def _attempt(attempt: Attempt, body: str, subscription: Subscription | None) -> 
         "response": attempt.response,
         "next_attempt_at": iso(attempt.next_at),
     }
+
+
+def _as_sent(subscription: Subscription, body: str, level: int) -> str:
+    """What a request made of the frozen body, but for the URL, which may be a capability, and for encryption."""
+    shape = FORMATS[subscription.format]
+    try:
+        left = body_at(shape, body, level)
+        if shape.transport != "http":
+            return left
+        there = Target(url=origin_of(subscription.url), options=subscription.options)
+        return shape.request(there, left).body.decode()
+    except Exception:  # it was made for another format than the subscription has now
+        return body
 
 
 async def replay_delivery(request: Request) -> Response:
