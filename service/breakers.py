@@ -3,7 +3,8 @@
 After several misses in a row from a host (nobody was there, or nothing came back) its breaker opens: whoever has missed
 there waits. When its pause is over it is half open: one attempt is let through, and what becomes of it opens or closes
 the breaker. Any answer whatever closes it. An endpoint that has never missed shares the host's name, and not
-its guilt: it is let through as a probe at once, so that nobody can shut a host for others by an endpoint that hangs.
+its guilt: it is let through as a probe at once, beside one of those who have, and whoever was answered when he last
+asked is let through in any case; so nobody can shut a host for others by an endpoint that hangs.
 
 No I/O and no clock here: instants and spans are in ms, and passed in.
 """
@@ -23,15 +24,19 @@ HOSTS_MOST = 10_000
 @dataclass(slots=True)
 class Breaker:
     """A host that has missed lately. open_until: 0 while it is closed. opened: how often in a row. suspects: the
-    endpoints that have missed; anybody: that nobody knows which."""
+    endpoints that have missed; anybody: that nobody knows which. probes: who is asking just now, one suspect and one
+    other at most."""
 
     host: str
     misses: int = 0
     opened: int = 0
     open_until: int = 0
-    probing: bool = False
+    probes: dict[bool, Hashable] = field(default_factory=dict)
     suspects: set[Hashable] = field(default_factory=set)
     anybody: bool = False
+
+    def end_probe(self, endpoint: Hashable) -> None:
+        self.probes = {suspect: asking for suspect, asking in self.probes.items() if asking != endpoint}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +55,19 @@ class Breakers:
         self._breakers: OrderedDict[str, Breaker] = OrderedDict()
         self._changed: set[str] = set()
 
-    def admit(self, host: str, endpoint: Hashable, now: int) -> int | None:
-        """None when an attempt may be made, after which `note` must follow; else the instant to ask again."""
+    def admit(self, host: str, endpoint: Hashable, now: int, *, trusted: bool = False) -> int | None:
+        """None when an attempt may be made, after which `note` or `cancel` must follow; else the instant to ask again.
+        trusted: the endpoint was answered when it last asked."""
         breaker = self._breakers.get(host)
-        if not host or breaker is None or not breaker.open_until:
+        if not host or breaker is None or not breaker.open_until or trusted:
             return None
         suspect = breaker.anybody or endpoint in breaker.suspects
-        if breaker.probing:
-            return max(now, breaker.open_until) + FIRST_MS
-        if suspect and now < breaker.open_until:
-            return breaker.open_until
-        breaker.probing = True
+        begins_at = max(now, breaker.open_until) if suspect else now
+        if suspect in breaker.probes:
+            return begins_at + FIRST_MS
+        if begins_at > now:
+            return begins_at
+        breaker.probes[suspect] = endpoint
         return None
 
     def note(self, host: str, endpoint: Hashable, now: int, *, answered: bool) -> bool:
@@ -77,7 +84,7 @@ class Breakers:
             breaker = self._breakers[host] = Breaker(host)
             self._forget()
         breaker.misses += 1
-        breaker.probing = False
+        breaker.end_probe(endpoint)
         breaker.suspects.add(endpoint)
         breaker.anybody = breaker.anybody or len(breaker.suspects) > SUSPECTS_MOST
         if breaker.misses >= OPENS_AFTER and now >= breaker.open_until:
@@ -86,11 +93,11 @@ class Breakers:
             self._changed.add(host)
         return False
 
-    def cancel(self, host: str) -> None:
+    def cancel(self, host: str, endpoint: Hashable) -> None:
         """The attempt that was admitted is not made after all."""
         breaker = self._breakers.get(host)
         if breaker is not None:
-            breaker.probing = False
+            breaker.end_probe(endpoint)
 
     def restore(self, broken: Iterable[Broken]) -> None:
         """What was open when this process, or another one, last said so. Nobody is known as innocent."""

@@ -8,6 +8,7 @@ each host. Outcomes are recorded in batches, as they come in while the last batc
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 
 from service.attempting import Attempting
@@ -25,6 +26,7 @@ from service.store.recording import Outcome, Return
 from service.store.rows import Dispatch
 from service.store.statements import Database, Transaction, run_many
 from service.store.telling import claim_deliveries
+from service.subscriptions import Subscription
 
 log = logging.getLogger("reelhook.deliveries")
 
@@ -34,6 +36,7 @@ CLAIM = 100  # more at a time take far longer in large tables (facts: 15 ms for 
 WAITING_MOST = 20_000  # leased and waiting, of all lanes together
 SLOW_MS = SECOND  # attempts that take longer are slow; where the deadline is short, a quarter of it is
 HELD_MOST = 10_000  # subscriptions whose pause this process remembers
+STALE_MS = 200  # what has waited for longer is sent as its subscription wishes by now, if at all
 RECORD_AGAIN_S = 1
 RECORD_DRAIN_S = 10
 
@@ -61,6 +64,7 @@ class Deliveries:
         self._clock = clock
         self._breakers = Breakers()
         self._held: dict[str, int] = {}  # subscription -> when it may be sent to again
+        self._read: dict[str, tuple[int, Subscription | None]] = {}  # subscription -> when it was read, and as what
         self._alarm: asyncio.TimerHandle | None = None
         # two deadlines: one to wait for a free sender, one for the attempt
         self._lease_ms = 2 * settings.timeout + LEASE_MARGIN_MS
@@ -188,12 +192,19 @@ class Deliveries:
 
     async def _attempt(self, lane: Lane[Dispatch], dispatch: Dispatch) -> None:
         took_ms, answered = None, True
+        endpoint = None
         try:
             now = self._clock()
-            endpoint = self._endpoints.of(dispatch.subscription)
             if now + self._settings.timeout + RECORD_MS >= dispatch.leased_until:
                 return self._give_back(dispatch, now)  # the lease would end before the attempt is recorded
-            if (not_before := self._not_before(endpoint, dispatch, now)) > now:
+            subscription = await self._by_now(dispatch, now)
+            if subscription is None:
+                return self._give_back(dispatch, now)  # whoever claims it sees what has become of its subscription
+            dispatch = replace(dispatch, subscription=subscription)
+            if (not_before := self._held_until(subscription)) > now:
+                return self._give_back(dispatch, not_before)
+            endpoint = self._endpoints.of(subscription)
+            if (not_before := self._not_before(endpoint, lane, dispatch, now)) > now:
                 return self._give_back(dispatch, not_before)
             outcome = await self._attempting.attempt(dispatch)
             took_ms, answered = outcome.attempt.duration_ms, outcome.attempt.status is not None
@@ -201,23 +212,42 @@ class Deliveries:
             self._outcomes.append(outcome)
             self._record_soon()
         except Exception:  # its lease ends, and it is tried again
-            self._breakers.cancel(self._endpoints.of(dispatch.subscription).host)
+            if endpoint is not None:
+                self._breakers.cancel(endpoint.host, endpoint.lane)
             log.exception("delivery.failed delivery=%s", dispatch.delivery_id)
         finally:
             self._lanes.end(lane, took_ms, answered=answered)
 
-    def _not_before(self, endpoint: Endpoint, dispatch: Dispatch, now: int) -> int:
-        """When this may be sent: not while its endpoint wants a pause, nor while its host does not answer. What is
-        older than its schedule is sent in any case, so that it comes to its end."""
-        held_until = self._held.get(dispatch.subscription.id, 0)
-        if held_until > now:
-            return held_until
-        admitted_at = self._breakers.admit(endpoint.host, endpoint.lane, now)
+    async def _by_now(self, dispatch: Dispatch, now: int) -> Subscription | None:
+        """Its subscription; read anew where it has waited since it was leased. None where nothing may be sent to it any
+        more, or for now."""
+        if now - (dispatch.leased_until - self._lease_ms) < STALE_MS:
+            return dispatch.subscription
+        name = dispatch.subscription.id
+        at, found = self._read.get(name, (0, None))
+        if now - at >= STALE_MS:
+            found = await self._reads.subscription(name, None)
+            if len(self._read) >= HELD_MOST:
+                self._read.clear()
+            self._read[name] = (now, found)
+        return found if found is not None and found.status == "active" else None
+
+    def _held_until(self, subscription: Subscription) -> int:
+        """Until when the endpoint wants a pause (unix ms), as far as this process has heard."""
+        return max(subscription.held_until, self._held.get(subscription.id, 0))
+
+    def _not_before(self, endpoint: Endpoint, lane: Lane[Dispatch], dispatch: Dispatch, now: int) -> int:
+        """When this may be sent: not while its host does not answer. What is older than its schedule is sent in any
+        case, so that it comes to its end."""
+        admitted_at = self._breakers.admit(endpoint.host, endpoint.lane, now, trusted=lane.trusted)
         overdue = now - dispatch.created_at > sum(endpoint.pauses) and dispatch.base == 0
         return now if admitted_at is None or overdue else admitted_at
 
     def _learn(self, endpoint: Endpoint, outcome: Outcome, answered: bool) -> None:
-        self._breakers.note(endpoint.host, endpoint.lane, self._clock(), answered=answered)
+        if endpoint.problem is None:
+            self._breakers.note(endpoint.host, endpoint.lane, self._clock(), answered=answered)
+        else:  # nobody was asked
+            self._breakers.cancel(endpoint.host, endpoint.lane)
         name, until = outcome.dispatch.subscription.id, outcome.decision.held_until
         if until:
             self._held[name] = max(until, self._held.get(name, 0))

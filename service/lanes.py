@@ -77,6 +77,11 @@ class Lane(Generic[T]):
         return not self.waiting and not self.active
 
     @property
+    def trusted(self) -> bool:
+        """Whether its last attempt was answered."""
+        return self.attempt_ms is not None and not self.misses
+
+    @property
     def rung(self) -> Rung:
         return Rung.IDLE if self.kind is Rung.QUICK and not self.active else self.kind
 

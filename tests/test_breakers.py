@@ -79,7 +79,7 @@ def test_a_probe_that_is_not_made_leaves_the_place_free() -> None:
     breakers = Breakers()
     opened(breakers)
     breakers.admit(HOST, "one", NOW + FIRST_MS)
-    breakers.cancel(HOST)
+    breakers.cancel(HOST, "one")
     assert breakers.admit(HOST, "one", NOW + FIRST_MS) is None
 
 
@@ -96,3 +96,34 @@ def test_changes_are_told_once() -> None:
     assert breakers.take_changes() == ([Broken(HOST, 1, NOW + FIRST_MS)], [])
     breakers.note(HOST, "one", NOW, answered=True)
     assert (breakers.take_changes(), breakers.take_changes()) == (([], [HOST]), ([], []))
+
+
+def test_the_probe_of_one_that_hangs_is_not_in_the_way_of_another() -> None:
+    breakers = Breakers()
+    opened(breakers)
+    assert breakers.admit(HOST, "one", NOW + FIRST_MS) is None
+    assert breakers.admit(HOST, "another", NOW + FIRST_MS) is None
+
+
+def test_many_that_never_missed_probe_one_at_a_time_too() -> None:
+    breakers = Breakers()
+    opened(breakers)
+    assert [breakers.admit(HOST, name, NOW) for name in ("two", "three")] == [None, NOW + FIRST_MS]
+
+
+def test_whoever_was_answered_last_is_let_through_as_often_as_he_asks() -> None:
+    breakers = Breakers()
+    opened(breakers)
+    assert [breakers.admit(HOST, "another", NOW, trusted=True) for _ in range(3)] == [None] * 3
+
+
+def test_the_end_of_one_probe_leaves_the_other_in_its_place() -> None:
+    breakers = Breakers()
+    opened(breakers)
+    later = NOW + FIRST_MS
+    breakers.admit(HOST, "one", later)
+    breakers.admit(HOST, "another", later)
+    breakers.note(HOST, "another", later, answered=False)
+    breakers.note(HOST, "trusted", later, answered=False)
+    assert breakers.admit(HOST, "third", later) is None
+    assert breakers.admit(HOST, "one", later) is not None

@@ -44,6 +44,7 @@ MIGRATIONS_LOCK = 0x5265656C686F6F6B  # "Reelhook"
 SEAMS = {
     "/* for update */": "FOR UPDATE",
     "/* for share */": "FOR SHARE",
+    "/* for share skip locked */": "FOR SHARE SKIP LOCKED",
     "/* skip locked */": "FOR UPDATE SKIP LOCKED",
     "/* skip locked deliveries */": "FOR UPDATE OF d SKIP LOCKED",
 }

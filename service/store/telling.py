@@ -78,11 +78,20 @@ def claim_deliveries(now: int, until: int, lease: str, limit: int) -> Transactio
     for subscription_id in {row["subscription_id"] for row in rows} - found.keys():  # others have locked some meanwhile
         for row in (yield run("subscription", id=subscription_id, owner=None)):
             found[subscription_id] = subscription_from_row(row)
+    changing = set()
+    for subscription in [each for each in found.values() if each.may_be_told_at > now]:
+        again = yield run("subscription_to_wait_for", id=subscription.id)
+        found |= {row["id"]: subscription_from_row(row) for row in again}
+        changing |= set() if again else {subscription.id}
     ready, later, orphans = [], [], []
     for row in rows:
         subscription = found.get(row["subscription_id"])
+        if row["subscription_id"] in changing:
+            continue  # due as it was
         if subscription is None:
             orphans.append({"id": row["id"], "now": now, "reason": "the subscription was deleted"})
+        elif subscription.disabled_at is not None:
+            orphans.append({"id": row["id"], "now": now, "reason": subscription.disabled_reason})
         elif subscription.may_be_told_at > now:
             later.append({"id": row["id"], "until": subscription.may_be_told_at, "lease": None})
         else:

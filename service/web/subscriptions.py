@@ -9,6 +9,8 @@ from starlette.routing import Route
 
 from service.clock import DAY
 from service.errors import invalid
+from service.formats import FORMATS
+from service.guard import origin_of
 from service.keys import Caller
 from service.model import EVENT_TYPES
 from service.settings import UNITS
@@ -27,7 +29,6 @@ from service.wishes import read_wish
 
 LARGE_BODY = 256 * 1024  # with certificates in it
 GRACE_MOST_MS = 7 * DAY
-CHANGED_BY_URL = ("url", "format")  # a change of these begins with what belonged to the old one left out
 
 
 async def create(request: Request) -> Response:
@@ -55,12 +56,12 @@ async def change(request: Request) -> Response:
     services, caller = await entered(request)
     given = await read_json(request, LARGE_BODY)
     subscription = await subscription_of(request, services, caller)
-    before = services.subscribing.as_wished(subscription)
-    if given.get("format") not in (None, subscription.format):
-        before["format_options"] = None
-    if given.get("url") not in (None, subscription.url):
-        before |= {"headers": None, "tls": None} if "headers" not in given and "tls" not in given else {}
-    wish = read_wish(before | given, caller, services.settings.deliveries)
+    whole = _laid_over(services.subscribing.as_wished(subscription), given)
+    wish = read_wish(whole, caller, services.settings.deliveries)
+    if wish.everyone and not subscription.everyone and subscription.owner != caller.name:
+        raise invalid(
+            "owner", f"{subscription.owner} would read the events of everybody; make a subscription of your own"
+        )
     changed = await services.subscribing.change(subscription, wish, caller.owner)
     return json_answer(shown_whole(services, changed))
 
@@ -129,6 +130,22 @@ def shown_whole(services: Services, subscription: Subscription) -> Json:
     signed_too = "v1a" in subscription.sending.get("signatures", ())
     key = public_key(signing_key(services.secret_key, subscription.owner)) if signed_too else None
     return show_subscription(subscription) | confided | {"public_key": key}
+
+
+def _laid_over(before: Json, given: Json) -> Json:
+    """A subscription with a change laid over it: without options under another format, and under another host without
+    what was confided to the old one. Secret options, which nobody is shown, stay until they are named."""
+    url, options = given.get("url"), before["format_options"]
+    secret = {each.name for each in FORMATS[before["format"]].options if each.secret}
+    if "format" in given and (given["format"] or "standard") != before["format"]:
+        options = {}
+    if isinstance(url, str) and origin_of(url) != origin_of(before["url"]):
+        before = before | {"headers": None, "tls": None}
+        options = {name: value for name, value in options.items() if name not in secret}
+    if isinstance(given.get("format_options"), dict):
+        hidden = {name: value for name, value in options.items() if name in secret}
+        given = given | {"format_options": hidden | given["format_options"]}
+    return before | {"format_options": options} | given
 
 
 def _first_wanted(subscription: Subscription) -> str:

@@ -61,7 +61,7 @@ INSERT INTO subscriptions (
 -- What its owner may change; how it goes with its endpoint is left as it is.
 UPDATE subscriptions SET
     url = :url, events = :events, format = :format, secret = :secret, description = :description, filters = :filters,
-    options = :options, sending = :sending, tags = :tags, sealed = :sealed, previous = :previous,
+    options = :options, sending = :sending, tags = :tags, sealed = :sealed, previous = :previous, everyone = :everyone,
     revision = revision + 1
 WHERE id = :id AND revision = :revision AND (owner = :of_owner OR CAST(:of_owner AS TEXT) IS NULL)
 RETURNING *;
@@ -98,6 +98,16 @@ WHERE disabled_at IS NULL
 
 -- name: subscription
 SELECT * FROM subscriptions WHERE id = :id AND (owner = :owner OR CAST(:owner AS TEXT) IS NULL);
+
+-- name: subscription_to_tell
+-- It stays as it is until the commit: else what is put off for a pause that ends meanwhile would wait for ever.
+SELECT * FROM subscriptions WHERE id = :id
+/* for share */;
+
+-- name: subscription_to_wait_for
+-- The same for who holds deliveries already, and may not wait: no row where it is being changed just now.
+SELECT * FROM subscriptions WHERE id = :id
+/* for share skip locked */;
 
 -- name: subscriptions_page
 SELECT * FROM subscriptions
