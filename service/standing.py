@@ -122,6 +122,9 @@ def _announce_exhausted(outcome: Outcome, publisher: Publisher, now: int) -> Tra
     dispatch = outcome.dispatch
     if dispatch.event_type in OPERATIONAL_EVENTS or outcome.decision.gone:
         return []
+    rows = yield run("delivery", id=dispatch.delivery_id, owner=None)
+    if not rows or rows[0]["status"] != DeliveryStatus.EXHAUSTED:  # it was cancelled meanwhile, or others have it now
+        return []
     attempt = outcome.attempt
     data = {
         "delivery": about_delivery(

@@ -354,7 +354,7 @@ async def test_a_dead_host_is_asked_by_one_at_a_time_and_by_all_when_it_is_back(
     async with hub(tmp_path, settings=settings) as it:
         await silent_host(it, 12, port)
         await it.submit()
-        await it.until(lambda: it.services.reads.breakers(), len)
+        await it.until(it.services.reads.breakers, len)
         shown = await it.listed("/v1/deliveries?limit=200")
         assert sum(one["attempt_count"] for one in shown) < 12 * 5
         back = Sink()
@@ -371,9 +371,9 @@ async def test_a_host_that_was_dead_is_left_alone_after_a_restart(tmp_path):
     async with hub(tmp_path) as it:
         await silent_host(it, 8, 1)
         await it.submit()
-        (before,) = await it.until(lambda: it.services.reads.breakers(), len)
+        (before,) = await it.until(it.services.reads.breakers, len)
     async with hub(tmp_path) as it:
-        await it.until(lambda: it.services.reads.breakers(), len)
+        await it.until(it.services.reads.breakers, len)
         admitted_at = it.services.deliveries._breakers.admit(before["host"], "anybody", before["open_until"] - 1)
         assert admitted_at is not None and admitted_at >= before["open_until"]
 
@@ -387,15 +387,15 @@ async def test_an_endpoint_that_answers_is_not_delayed_by_one_of_its_host_that_h
 
     heard = []
     settings = replace(SHORT, deliveries=replace(SHORT.deliveries, retries=(Span(0),) * 20))
-    async with serve(Starlette(routes=[Route("/{path:path}", hang_or_answer, methods=["POST"])])) as url:
-        async with hub(tmp_path, settings=settings) as it:
-            for number in range(6):
-                await it.subscribe(f"{url}/hang/{number}")
+    app = Starlette(routes=[Route("/{path:path}", hang_or_answer, methods=["POST"])])
+    async with serve(app) as url, hub(tmp_path, settings=settings) as it:
+        for number in range(6):
+            await it.subscribe(f"{url}/hang/{number}")
+        await it.submit()
+        await it.until(it.services.reads.breakers, len)
+        await it.subscribe(url + "/well", events=["task.accepted"])
+        for number in range(1, 6):
+            began = it.services.clock()
             await it.submit()
-            await it.until(lambda: it.services.reads.breakers(), len)
-            await it.subscribe(url + "/well", events=["task.accepted"])
-            for number in range(1, 6):
-                began = it.services.clock()
-                await it.submit()
-                await it.until(lambda: asyncio.sleep(0, heard.count("/well")), lambda count, want=number: count == want)
-                assert it.services.clock() - began < 1_000
+            await it.until(lambda: asyncio.sleep(0, heard.count("/well")), lambda count, want=number: count == want)
+            assert it.services.clock() - began < 1_000

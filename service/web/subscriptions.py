@@ -59,9 +59,7 @@ async def change(request: Request) -> Response:
     whole = _laid_over(services.subscribing.as_wished(subscription), given)
     wish = read_wish(whole, caller, services.settings.deliveries)
     if wish.everyone and not subscription.everyone and subscription.owner != caller.name:
-        raise invalid(
-            "owner", f"{subscription.owner} would read the events of everybody; make a subscription of your own"
-        )
+        raise invalid("owner", f"{subscription.owner} could read all of it; make one of your own")
     changed = await services.subscribing.change(subscription, wish, caller.owner)
     return json_answer(shown_whole(services, changed))
 

@@ -202,12 +202,13 @@ async def test_who_lost_the_lease_does_not_overwrite_the_outcome(
     assert await reads.delivery(dispatch.delivery_id, None) != before
 
 
-async def test_an_outcome_that_comes_after_the_subscriptions_end_changes_nothing(
+async def test_a_failure_that_comes_after_the_subscriptions_end_changes_nothing(
     database: Database, reads: Reads
 ) -> None:
     dispatch = await stored_delivery(database, leased=True)
     await database.write(delete_subscription, dispatch.subscription.id, None, NOW)
-    await database.write(each, "record_outcome", [an_outcome(dispatch)])
+    failed = an_outcome(dispatch, status="pending", last_status=500, finished_at=None, next_at=NOW + 1)
+    await database.write(each, "record_outcome", [failed, failed | {"status": "exhausted", "next_at": None}])
     delivery = await reads.delivery(dispatch.delivery_id, None)
     assert delivery is not None and delivery.status is DeliveryStatus.CANCELLED
 

@@ -39,11 +39,13 @@ INSERT INTO attempts (
 ON CONFLICT DO NOTHING;
 
 -- name: record_outcome
--- Fenced by the lease: whoever lost it in the meantime does not overwrite the outcome of the one who has it.
+-- Fenced by the lease: whoever lost it in the meantime does not overwrite the outcome of the one who has it. A 2xx
+-- counts though its subscription ended under way: it must not be taken for missed later.
 UPDATE deliveries SET
     status = :status, attempts = :attempts, last_status = :last_status, last_error = :last_error,
     finished_at = :finished_at, next_at = :next_at, level = :level, base = :base, lease = NULL
-WHERE id = :id AND lease = :lease AND status = 'pending';
+WHERE id = :id
+  AND ((lease = :lease AND status = 'pending') OR (status = 'cancelled' AND CAST(:status AS TEXT) = 'delivered'));
 
 -- name: return_delivery
 -- Leased, and not attempted after all: due again at the time given.
