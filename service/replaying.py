@@ -12,15 +12,17 @@ from typing import Any
 
 from service.claiming import IDLE_MS, claim_for_ever
 from service.clock import SECOND, Clock
-from service.errors import Problem
+from service.errors import Problem, invalid
 from service.events import Publisher
+from service.formats import FORMATS
 from service.formats.shape import Telling
 from service.model import Event, new_id
 from service.store.reads import Reads
 from service.store.replays import Replay, due_replay, end_replay, insert_replay
 from service.store.rows import delivery_from_row, subscription_from_row
 from service.store.statements import Database, Transaction, run
-from service.store.telling import subscriptions_to_tell
+from service.store.tasks import find_task
+from service.store.telling import may_hear, subscriptions_to_tell
 from service.subscriptions import Delivery, Subscription, wants
 from service.wire import Json, loads
 
@@ -53,6 +55,10 @@ class Replaying:
         _check_told(event)
         if subscription is not None:
             _check_open(subscription)
+            if not may_hear(subscription, event, loads(event.body)["data"]):
+                raise invalid(
+                    "subscription", f"{subscription.id} is not for this event: it is another's, or about itself"
+                )
         return await self._database.write(self._replay_event, event, subscription, self._clock())
 
     async def begin(
@@ -107,7 +113,7 @@ class Replaying:
         replay = yield from due_replay(now)
         if replay is None:
             return []
-        found = yield run("subscription", id=replay.subscription_id, owner=None)
+        found = yield run("subscription_to_tell", id=replay.subscription_id)
         subscription = subscription_from_row(found[0]) if found else None
         if subscription is None or subscription.disabled_at is not None:
             yield from end_replay(replay.id, "failed", "the subscription was deleted or disabled meanwhile", now)
@@ -142,7 +148,8 @@ class Replaying:
     ) -> Transaction[bool]:
         """Whether an event is told again, or for the first time."""
         envelope: Json = loads(event.body)
-        if not wants(subscription, event.type, envelope["data"]):
+        data = envelope["data"]
+        if not (may_hear(subscription, event, data) and wants(subscription, event.type, data)):
             return False
         rows = yield run("deliveries_to_subscription", subscription_id=subscription.id, event_id=event.id)
         if rows:
@@ -152,9 +159,17 @@ class Replaying:
             return bool((yield run("replay_delivery", id=rows[0]["id"], next_at=at)))
         if MISSING not in statuses:
             return False
-        telling = Telling(event=event, envelope=envelope)
+        telling = yield from self._telling(event, subscription)
         yield from self._publisher.deliver(telling, [subscription], now, due_at=due_at)
         return True
+
+    def _telling(self, event: Event, subscription: Subscription) -> Transaction[Telling]:
+        """An event as it was told then; in a gateway's own words only its task as it stands now can be shown."""
+        envelope: Json = loads(event.body)
+        if FORMATS[subscription.format].offered or event.task_id is None:
+            return Telling(event=event, envelope=envelope)
+        task = yield from find_task(event.task_id)
+        return Telling(event=event, envelope=envelope, task=task, links=self._publisher.links)
 
     def _replay_event(self, event: Event, subscription: Subscription | None, now: int) -> Transaction[list[str]]:
         data: Json = loads(event.body)["data"]
@@ -166,7 +181,7 @@ class Replaying:
                 again = yield from _replay_delivery(delivery_from_row(rows[0]), now)
                 told += [again.id] if again else []
             else:
-                telling = Telling(event=event, envelope=loads(event.body))
+                telling = yield from self._telling(event, each)
                 yield from self._publisher.deliver(telling, [each], now, due_at=now)
                 made = yield run("deliveries_to_subscription", subscription_id=each.id, event_id=event.id)
                 told += [row["id"] for row in made]
@@ -174,7 +189,7 @@ class Replaying:
 
 
 def _replay_delivery(delivery: Delivery, now: int) -> Transaction[Any]:
-    rows = yield run("subscription", id=delivery.subscription_id, owner=None)
+    rows = yield run("subscription_to_tell", id=delivery.subscription_id)
     if not rows:
         raise Problem("conflict", "its subscription was deleted: there is nowhere to send it any more")
     subscription = subscription_from_row(rows[0])

@@ -37,6 +37,7 @@ def replay_from_row(row: Row) -> Replay:
 
 def insert_replay(replay: Replay) -> Transaction[bool]:
     """False when one of the same subscription is under way."""
+    yield run("take_subscription", id=replay.subscription_id)
     rows = yield run("count_open_replays", subscription_id=replay.subscription_id)
     if rows[0]["open"]:
         return False

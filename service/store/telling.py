@@ -35,10 +35,19 @@ def subscriptions_to_tell(event: Event, data: Json) -> Transaction[list[Subscrip
 
 
 def _wants(row: Row, event: Event, data: Json) -> bool:
-    about = data.get("subscription")  # nobody hears about himself: that he cannot be told is what it says
-    if isinstance(about, dict) and about.get("id") == row["id"]:
-        return False
-    return wish(row["events"], row["filters"])(event.type, data)
+    return not _is_about(row["id"], data) and wish(row["events"], row["filters"])(event.type, data)
+
+
+def _is_about(subscription_id: str, data: Json) -> bool:
+    """Nobody hears about himself: that he cannot be told is what it says."""
+    about = data.get("subscription")
+    return isinstance(about, dict) and about.get("id") == subscription_id
+
+
+def may_hear(subscription: Subscription, event: Event, data: Json) -> bool:
+    """Whether an event is any business of a subscription, whatever it wants."""
+    its_owners = bool(subscription.everyone) or subscription.owner == event.owner
+    return its_owners and subscription.task_id in (None, event.task_id) and not _is_about(subscription.id, data)
 
 
 def insert_deliveries(

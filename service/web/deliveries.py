@@ -127,7 +127,7 @@ async def replay_subscription(request: Request) -> Response:
 def _read_statuses(body: Json) -> tuple[str, ...]:
     """By default what was missed: never told, or told in vain."""
     only_missing, status = body.get("only_missing"), body.get("status")
-    if only_missing not in (None, True, False):
+    if only_missing is not None and not isinstance(only_missing, bool):
         raise invalid("only_missing", f"must be true or false, not {kind_of(only_missing)}")
     if status is None:
         return (MISSING, *OVER) if only_missing is False else MISSED

@@ -1,9 +1,11 @@
 -- name: insert_delivery
+-- ON CONFLICT: two who replay an event at once both find that there is none.
 INSERT INTO deliveries (
     id, owner, event_id, event_type, subscription_id, body, headers, status, attempts, created_at, next_at, lease
 ) VALUES (
     :id, :owner, :event_id, :event_type, :subscription_id, :body, :headers, 'pending', 0, :now, :next_at, :lease
-);
+)
+ON CONFLICT (event_id, subscription_id) DO NOTHING;
 
 -- name: due_deliveries
 -- With what is frozen. The lock, or SQLite's one writer, holds them until lease_delivery has its say.

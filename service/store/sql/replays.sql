@@ -5,6 +5,11 @@ INSERT INTO replays (
     :id, :owner, :subscription_id, :since, :until, :statuses, :spacing_ms, :position, 0, 0, :created_at, :created_at
 );
 
+-- name: take_subscription
+-- Of two who begin a replay at once the second waits, and then sees the first one's.
+SELECT id FROM subscriptions WHERE id = :id
+/* for update */;
+
 -- name: count_open_replays
 SELECT CAST(COUNT(*) AS BIGINT) AS open FROM replays WHERE subscription_id = :subscription_id AND next_at IS NOT NULL;
 
