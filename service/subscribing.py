@@ -79,8 +79,8 @@ class Subscribing:
     async def rotate(
         self, subscription: Subscription, secret: str, grace_ms: int, of_owner: str | None
     ) -> Subscription:
-        """Sign with a new secret, and for a while with those before it too, so that receivers may change theirs; without
-        a grace with none of them."""
+        """Sign with a new secret, and for a while with those before it too, so that receivers may change theirs.
+        Without a grace none of them is signed with any more."""
         now = self._clock()
         older = ({"secret": subscription.secret, "until": now + grace_ms}, *subscription.previous) if grace_ms else ()
         previous = tuple(each for each in older if each["until"] > now)[: SECRETS_MOST - 1]

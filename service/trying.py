@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from service.attempting import Attempting
 from service.clock import SECOND, Clock
+from service.errors import Problem
 from service.events import made_event
 from service.formats import FORMATS
 from service.formats.samples import sample_data
@@ -43,6 +44,10 @@ class Trying:
 
     async def try_out(self, subscription: Subscription, event_type: str) -> Tried:
         """Send a sample of this type there, paused or disabled or not; its delivery is on disk afterwards."""
+        if not FORMATS[subscription.format].offered:
+            raise Problem(
+                "conflict", "it is told of its one task in its gateway's own words: there is no sample of those"
+            )
         now = self._clock()
         data = sample_data(event_type, self._links, now)
         event, body = made_event(subscription.owner, event_type, data, now, test=True)
