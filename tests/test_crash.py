@@ -232,3 +232,38 @@ async def test_a_second_signal_does_not_wait_and_loses_nothing(tmp_path):
         await process.start()
         (task,) = (await http.get("/v1/tasks")).json()["data"]
         assert (status, task["submission"] in ("sending", "unknown"), len(sandbox.log.creates)) == (130, True, 1)
+
+
+async def test_kill_9_loses_no_delivery_of_any_subscription_and_makes_none_twice(tmp_path):
+    """Some have answered, some have failed and wait, some are under way: and there is a replay besides."""
+    async with (
+        Sink().open() as well,
+        Sink(500, 500, 500, 200).open() as ill,
+        Sink(0, 0, 200).open() as slow,
+        running(tmp_path) as (process, http, _),
+    ):
+        sinks = (well, ill, slow)
+        made = [(await http.post("/v1/subscriptions", json={"url": sink.url})).json() for sink in sinks]
+        await asyncio.gather(*(submit(http, str(number)) for number in range(10)))
+        begun = await http.post(f"/v1/subscriptions/{made[0]['id']}/replay", json={"status": "delivered"})
+        assert begun.status_code == 202, begun.text
+        await slow.wait_for(lambda found: len(found) == 2)
+        process.stop(signal.SIGKILL)
+        slow.release()
+        await process.start()
+        ids = {task["id"] for task in (await http.get("/v1/tasks")).json()["data"]}
+        ended = await until_over(http, ids)
+        events = {task_id for task_id, status in ended.items() if status == "succeeded"}
+        async with asyncio.timeout(PATIENCE_S * 2):
+            while True:
+                rows = (await http.get("/v1/deliveries?limit=200")).json()["data"]
+                replay = (await http.get(begun.headers["location"])).json()
+                if replay["status"] == "finished" and not any(row["status"] == "pending" for row in rows):
+                    break
+                await asyncio.sleep(0.05)
+        pairs = [(row["event_id"], row["subscription_id"]) for row in rows]
+        assert len(pairs) == len(set(pairs))
+        assert all(events <= set(told(sink.requests)) for sink in sinks)
+        for sink in sinks:
+            bodies = {(one.headers["webhook-id"], one.body) for one in sink.requests}
+            assert len(bodies) == len({one.headers["webhook-id"] for one in sink.requests}), "other bytes"

@@ -1,6 +1,7 @@
 """Changing a subscription: what is named takes the place of what was, what is confided stays, and stays at home."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -113,7 +114,12 @@ async def test_of_changes_at_once_none_is_lost_silently(hub_without_worker):
     it = hub_without_worker
     made = await it.subscribe(URL)
     path = f"/v1/subscriptions/{made['id']}"
-    changes = [{"description": "new"}, {"tags": ["new"]}, {"rate_per_minute": 9}, {"concurrency": 3}]
+    changes: list[dict[str, Any]] = [
+        {"description": "new"},
+        {"tags": ["new"]},
+        {"rate_per_minute": 9},
+        {"concurrency": 3},
+    ]
     answers = await asyncio.gather(*(it.http.patch(path, json=change) for change in changes))
     shown = (await it.http.get(path)).json()
     assert {answer.status_code for answer in answers} <= {200, 409}

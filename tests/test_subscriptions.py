@@ -6,6 +6,7 @@ import time
 from base64 import b64encode
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -324,7 +325,7 @@ async def test_an_option_that_the_format_does_not_know_is_refused(hub_without_wo
     assert (answer.status_code, answer.json()["error"]["field"]) == (400, "format_options.colour")
 
 
-BAD = {
+BAD: dict[str, dict[str, Any]] = {
     "filters.colour": {"filters": {"colour": "red"}},
     "filters.status": {"filters": {"status": "done"}},
     "filters.metadata": {"filters": {"metadata": {}}},

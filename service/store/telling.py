@@ -88,10 +88,10 @@ def claim_deliveries(now: int, until: int, lease: str, limit: int) -> Transactio
         for row in (yield run("subscription", id=subscription_id, owner=None)):
             found[subscription_id] = subscription_from_row(row)
     changing = set()
-    for subscription in [each for each in found.values() if each.may_be_told_at > now]:
-        again = yield run("subscription_to_wait_for", id=subscription.id)
+    for name in [each.id for each in found.values() if each.may_be_told_at > now]:
+        again = yield run("subscription_to_wait_for", id=name)
         found |= {row["id"]: subscription_from_row(row) for row in again}
-        changing |= set() if again else {subscription.id}
+        changing |= set() if again else {name}
     ready, later, orphans = [], [], []
     for row in rows:
         subscription = found.get(row["subscription_id"])

@@ -54,12 +54,12 @@ def outcome(dispatch: Dispatch, at: int, **decision: Any) -> Outcome:
         status=200 if delivered else 500,
         error=None if delivered else "the endpoint answered HTTP 500",
     )
-    over = {"status": DeliveryStatus.PENDING, "next_at": at + MINUTE}
+    over: dict[str, Any] = {"status": DeliveryStatus.PENDING, "next_at": at + MINUTE}
     return Outcome(dispatch=dispatch, attempt=attempt, decision=Decision(**over | decision))
 
 
-DELIVERED = {"status": DeliveryStatus.DELIVERED, "next_at": None}
-EXHAUSTED = {"status": DeliveryStatus.EXHAUSTED, "next_at": None}
+DELIVERED: dict[str, Any] = {"status": DeliveryStatus.DELIVERED, "next_at": None}
+EXHAUSTED: dict[str, Any] = {"status": DeliveryStatus.EXHAUSTED, "next_at": None}
 
 
 async def fail(database: Database, subscription: Subscription, at: int, times: int = 1, **decision: Any) -> None:
