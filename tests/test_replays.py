@@ -49,7 +49,7 @@ async def test_a_delivery_is_told_again_with_the_same_id_and_bytes_and_its_attem
         await it.submit()
         (given_up,) = await over(it, 1)
         await accepted(it, f"/v1/deliveries/{given_up['id']}/replay")
-        requests = await sink.wait_for(lambda found: len(found) == 3)
+        requests = await sink.wait_for(lambda found: len(found) >= 3)
         (again,) = await over(it, 1)
         assert len(sent(requests)) == 1
         assert [one.headers["x-reelhook-attempt"] for one in requests] == ["1", "2", "3"]
@@ -62,7 +62,7 @@ async def test_what_is_told_again_has_a_schedule_anew(tmp_path):
         await it.submit()
         (given_up,) = await over(it, 1)
         await accepted(it, f"/v1/deliveries/{given_up['id']}/replay")
-        await sink.wait_for(lambda found: len(found) == 6)
+        await sink.wait_for(lambda found: len(found) >= 6)
         (again,) = await over(it, 1)
         assert (again["status"], again["attempt_count"]) == ("exhausted", 6)
 
@@ -77,7 +77,7 @@ async def test_an_event_is_told_again_in_its_gateways_own_words(tmp_path):
         assert given_up["status"] == "exhausted"
         told = await accepted(it, f"/v1/events/{given_up['event_id']}/replay")
         assert told == {"deliveries": [given_up["id"]]}
-        first, second = await sink.wait_for(lambda found: len(found) == 2)
+        first, second = await sink.wait_for(lambda found: len(found) >= 2)
         assert first.body == second.body
 
 
@@ -90,7 +90,7 @@ async def test_a_missing_delivery_is_made_in_the_gateways_own_words(tmp_path):
         await it.services.database.write(sql, "DELETE FROM deliveries")
         again = await accepted(it, f"/v1/events/{told['event_id']}/replay")
         assert len(again["deliveries"]) == 1
-        _, second = await sink.wait_for(lambda found: len(found) == 2)
+        _, second = await sink.wait_for(lambda found: len(found) >= 2)
         assert second.body == first.body
 
 
@@ -119,7 +119,7 @@ async def test_what_was_missed_while_it_was_disabled_is_recovered(tmp_path):
         answer = await it.post(path + "/replay", {"only_missing": True})
         replay = await ended(it, (answer).json())
         assert (answer.headers["location"], replay["status"]) == (f"/v1/replays/{replay['id']}", "finished")
-        requests = await sink.wait_for(lambda found: len(found) == 1 + 1 + 3)
+        requests = await sink.wait_for(lambda found: len(found) >= 1 + 1 + 3)
         assert len({one.headers["webhook-id"] for one in requests[2:]}) == 3
 
 
@@ -133,7 +133,7 @@ async def test_what_was_delivered_is_not_sent_again_where_only_the_missing_is_wa
         assert (replay["replayed"], len(sink.requests)) == (0, 3)
         replay = await ended(it, await accepted(it, f"/v1/subscriptions/{made['id']}/replay", status=["delivered"]))
         assert replay["replayed"] == 3
-        assert len(sent(await sink.wait_for(lambda found: len(found) == 6))) == 3
+        assert len(sent(await sink.wait_for(lambda found: len(found) >= 6))) == 3
 
 
 @pytest.mark.parametrize(
@@ -230,4 +230,4 @@ async def test_a_pause_holds_a_replay_back_too(tmp_path):
         await asyncio.sleep(0.4)
         assert len(sink.requests) == 1
         await it.post(f"/v1/subscriptions/{made['id']}/resume")
-        await sink.wait_for(lambda found: len(found) == 2)
+        await sink.wait_for(lambda found: len(found) >= 2)

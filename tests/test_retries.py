@@ -204,7 +204,7 @@ async def test_a_busy_endpoint_is_left_alone_by_all_its_deliveries_and_by_no_oth
         await it.until(lambda: it.http.get(f"/v1/subscriptions/{busy['id']}"), lambda found: found.json()["held_until"])
         for _ in range(3):
             await it.submit()
-        await well.wait_for(lambda found: len(found) == 4)
+        await well.wait_for(lambda found: len(found) >= 4)
         rows = await waiting(it, busy)
         assert (len(seen), len(rows)) == (1, 4)
         assert min(row["next_at"] for row in rows) > it.services.clock() + 50_000
@@ -226,7 +226,7 @@ async def test_a_busy_endpoint_is_left_alone_after_a_restart_too(tmp_path):
             )
         async with hub(tmp_path) as it:
             await it.submit()
-            await well.wait_for(lambda found: len(found) == 2)
+            await well.wait_for(lambda found: len(found) >= 2)
             assert len(await waiting(it, busy)) == 2
         assert len(seen) == 1
 
@@ -237,7 +237,7 @@ async def test_an_error_that_holds_nobody_is_one_deliverys_alone(tmp_path):
         await it.submit()
         await tried(it)
         await it.submit()
-        assert len(await sink.wait_for(lambda found: len(found) == 2)) == 2
+        assert len(await sink.wait_for(lambda found: len(found) >= 2)) == 2
 
 
 # --- how often

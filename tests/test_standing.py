@@ -132,7 +132,7 @@ async def test_five_days_of_failures_go_through_every_stage(tmp_path):
                 while (await services.reads.subscription(made.id, None)).failures < number + 1:
                     await asyncio.sleep(0.005)
             clock.ahead += DAY // 4 + HOUR // 10
-        requests = await other.wait_for(lambda found: len(found) == 4)
+        requests = await other.wait_for(lambda found: len(found) >= 4)
         told = [loads(one.body)["data"]["subscription"]["percent"] for one in requests]
         assert sorted(told) == [50, 70, 90, 100]
         now = await services.reads.subscription(made.id, None)

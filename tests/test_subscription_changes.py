@@ -239,10 +239,10 @@ async def test_a_pause_sends_nothing_and_loses_nothing(tmp_path):
         assert (await it.http.post(path + "/pause")).json()["status"] == "paused"
         for _ in range(3):
             await it.submit()
-        await other.wait_for(lambda found: len(found) == 3)
+        await other.wait_for(lambda found: len(found) >= 3)
         assert sink.requests == []
         assert (await it.http.post(path + "/resume")).json()["status"] == "active"
-        assert len(await sink.wait_for(lambda found: len(found) == 3)) == 3
+        assert len(await sink.wait_for(lambda found: len(found) >= 3)) == 3
 
 
 async def test_what_fails_during_a_pause_waits_for_its_end(tmp_path):
@@ -255,7 +255,7 @@ async def test_what_fails_during_a_pause_waits_for_its_end(tmp_path):
         await asyncio.sleep(0.8)
         assert len(sink.requests) == 1
         await it.http.post(path + "/resume")
-        assert len(await sink.wait_for(lambda found: len(found) == 3)) == 3
+        assert len(await sink.wait_for(lambda found: len(found) >= 3)) == 3
 
 
 async def test_a_hook_that_answers_while_it_is_paused_is_not_told_again(tmp_path):

@@ -28,68 +28,72 @@ from tests.servers import Sink
 
 SLOW = replace(SETTINGS, deliveries=replace(SETTINGS.deliveries, timeout=Span(3_000)))
 
+ANNA = Caller(key_id="key_1", name="anna", admin=False)
+
 # --- what they hear
-
-
-async def hears(tmp_path, task, **wish):
-    """The events of one task that a subscription hears; another one hears them all."""
-    async with Sink().open() as sink, Sink().open() as every, hub(tmp_path) as it:
-        await it.subscribe(sink.url, **{"events": ["*"]} | wish)
-        await it.subscribe(every.url, events=["*"])
-        await it.submit(**task)
-        heard = await every.wait_for(lambda found: any(b'"task.succeeded"' in one.body for one in found))
-        await it.until(lambda: it.listed("/v1/deliveries?status=pending"), lambda found: found == [])
-        assert len(sink.requests) <= len(heard)
-        return {loads(one.body)["type"] for one in sink.requests}
 
 
 TASK = {"external_id": "order-7", "metadata": {"n": 1, "s": "1", "b": True, "nested": {"a": 1}, "none": None}}
 
 
-@pytest.mark.parametrize(
-    "filters",
-    [
-        {},
-        {"gateway": "easyrouter"},
-        {"gateway": ["north", "easyrouter"], "external_id": "order-7"},
-        {"metadata": {"n": 1}},
-        {"metadata": {"n": [2, 1], "s": "1", "b": True}},
-    ],
-)
-async def test_what_a_filter_names_is_heard(tmp_path, filters):
-    assert "task.succeeded" in await hears(tmp_path, TASK, filters=filters)
+async def hears(tmp_path, wishes):
+    """What of one task each of these subscriptions hears, all of them side by side."""
+    async with Sink().open() as sink, hub(tmp_path) as it:
+        for number, wish in enumerate(wishes):
+            await it.subscribe(f"{sink.url}/{number}", **{"events": ["*"]} | wish)
+        await it.subscribe(f"{sink.url}/all", events=["*"])
+        await it.submit(**TASK)
+        heard = await sink.wait_for(lambda found: any(one.url.endswith("/all") and ENDED in one.body for one in found))
+        await it.until(lambda: it.listed("/v1/deliveries?status=pending"), lambda found: found == [])
+        assert len(heard) <= len(sink.requests)
+        of = [[one for one in sink.requests if one.url.endswith(f"/{number}")] for number in range(len(wishes))]
+        return [{loads(one.body)["type"] for one in requests} for requests in of]
 
 
-@pytest.mark.parametrize(
-    "filters",
-    [
-        {"gateway": "Easyrouter"},
-        {"gateway": "easyrouter", "external_id": "order-8"},
-        {"model": "other"},
-        {"status": "failed"},
-        {"metadata": {"n": "1"}},
-        {"metadata": {"s": 1}},
-        {"metadata": {"b": 1}},
-        {"metadata": {"n": True}},
-        {"metadata": {"n": 1, "missing": "x"}},
-        {"metadata": {"none": "None"}},
-        {"metadata": {"nested": "a"}},
-    ],
+ENDED = b'"task.succeeded"'
+PASSING = (
+    {},
+    {"gateway": "easyrouter"},
+    {"gateway": ["north", "easyrouter"], "external_id": "order-7"},
+    {"metadata": {"n": 1}},
+    {"metadata": {"n": [2, 1], "s": "1", "b": True}},
 )
-async def test_what_differs_in_value_or_kind_or_is_missing_is_not_heard(tmp_path, filters):
-    assert await hears(tmp_path, TASK, filters=filters) == set()
+# They differ in value or in kind, or name what is not said.
+FAILING = (
+    {"gateway": "Easyrouter"},
+    {"gateway": "easyrouter", "external_id": "order-8"},
+    {"model": "other"},
+    {"status": "failed"},
+    {"metadata": {"n": "1"}},
+    {"metadata": {"s": 1}},
+    {"metadata": {"b": 1}},
+    {"metadata": {"n": True}},
+    {"metadata": {"n": 1, "missing": "x"}},
+    {"metadata": {"none": "None"}},
+    {"metadata": {"nested": "a"}},
+)
+
+
+async def test_what_a_filter_names_is_heard(tmp_path):
+    told = await hears(tmp_path, [{"filters": filters} for filters in PASSING])
+    assert all("task.succeeded" in types for types in told), list(zip(PASSING, told, strict=True))
+
+
+async def test_what_differs_in_value_or_kind_or_is_missing_is_not_heard(tmp_path):
+    told = await hears(tmp_path, [{"filters": filters} for filters in FAILING])
+    assert not any(told), list(zip(FAILING, told, strict=True))
 
 
 async def test_a_filter_by_status_hears_one_end(tmp_path):
-    assert await hears(tmp_path, {}, filters={"status": "succeeded"}) == {"task.succeeded"}
+    assert await hears(tmp_path, [{"filters": {"status": "succeeded"}}]) == [{"task.succeeded"}]
 
 
-@pytest.mark.parametrize(
-    ("events", "heard"),
-    [(["task.*"], True), (["*"], True), (["subscription.*"], False), (["delivery.*", "task.succeeded"], True)],
-)
-async def test_wildcards_stand_for_what_they_say(tmp_path, events, heard):
-    assert ("task.succeeded" in await hears(tmp_path, {}, events=events)) is heard
+async def test_wildcards_stand_for_what_they_say(tmp_path):
+    wishes = [
+        {"events": events} for events in (["task.*"], ["*"], ["subscription.*"], ["delivery.*", "task.succeeded"])
+    ]
+    told = await hears(tmp_path, wishes)
+    assert ["task.succeeded" in types for types in told] == [True, True, False, True]
 
 
 async def test_an_operational_event_passes_no_filter_of_tasks(tmp_path):
@@ -103,6 +107,13 @@ async def test_an_operational_event_passes_no_filter_of_tasks(tmp_path):
         assert not any(b"subscription.disabled" in one.body for one in some.requests)
 
 
+def refused_for(**wish):
+    """The field for which a wish is refused."""
+    with pytest.raises(Problem) as caught:
+        read_wish({"url": "https://127.0.0.1/"} | wish, ANNA, DeliverySettings())
+    return caught.value.field
+
+
 # --- how they are told
 
 
@@ -111,7 +122,7 @@ async def test_headers_arrive_and_are_shown_to_nobody(tmp_path):
     async with Sink(500, 200).open() as sink, hub(tmp_path) as it:
         made = await it.subscribe(sink.url, headers={"Authorization": secret, "X-Team": "video-team-blue"})
         await it.submit()
-        requests = await sink.wait_for(lambda found: len(found) == 2)
+        requests = await sink.wait_for(lambda found: len(found) >= 2)
         assert {(one.headers["authorization"], one.headers["x-team"]) for one in requests} == {
             (secret, "video-team-blue")
         }
@@ -130,17 +141,13 @@ async def test_headers_arrive_and_are_shown_to_nobody(tmp_path):
         *("Transfer-Encoding", "connection", "X-Hub-Signature-256", "X-Hook-Secret", "a b", "a:b", "", "ü"),
     ],
 )
-async def test_a_header_that_is_not_the_owners_to_say_is_refused(hub_without_worker, name):
-    body = {"url": "http://127.0.0.1/", "headers": {name: "x"}}
-    answer = await hub_without_worker.post("/v1/subscriptions", body)
-    assert (answer.status_code, answer.json()["error"]["field"]) == (400, f"headers.{name}")
+def test_a_header_that_is_not_the_owners_to_say_is_refused(name):
+    assert refused_for(headers={name: "x"}) == f"headers.{name}"
 
 
 @pytest.mark.parametrize("value", ["a\r\nx-other: b", "a\nb", "a\x00b", "ü", 5, None])
-async def test_a_header_is_one_line_of_plain_text(hub_without_worker, value):
-    body = {"url": "http://127.0.0.1/", "headers": {"x-a": value}}
-    answer = await hub_without_worker.post("/v1/subscriptions", body)
-    assert (answer.status_code, answer.json()["error"]["field"]) == (400, "headers.x-a")
+def test_a_header_is_one_line_of_plain_text(value):
+    assert refused_for(headers={"x-a": value}) == "headers.x-a"
 
 
 async def test_a_rate_of_its_own_takes_effect(tmp_path):
@@ -148,7 +155,7 @@ async def test_a_rate_of_its_own_takes_effect(tmp_path):
         await it.subscribe(sink.url, events=["task.accepted"], rate_per_minute=300)
         began = time.perf_counter()
         await asyncio.gather(*(it.submit() for _ in range(6)))
-        await sink.wait_for(lambda found: len(found) == 6)
+        await sink.wait_for(lambda found: len(found) >= 6)
         assert time.perf_counter() - began >= 5 * 0.2
 
 
@@ -159,8 +166,8 @@ async def test_a_concurrency_of_its_own_takes_effect(tmp_path):
         await it.submit()
         await it.until(lambda: it.listed("/v1/deliveries?status=delivered"), lambda found: len(found) == 2)
         await asyncio.gather(*(it.submit() for _ in range(6)))
-        await well.wait_for(lambda found: len(found) == 7)
-        assert len(await sink.wait_for(lambda found: len(found) == 3)) == 1 + 2
+        await well.wait_for(lambda found: len(found) >= 7)
+        assert len(await sink.wait_for(lambda found: len(found) >= 3)) == 1 + 2
         sink.release()
 
 
@@ -303,24 +310,29 @@ BAD_URLS = {
 }
 
 
-@pytest.mark.parametrize("url", BAD_URLS)
 @pytest.mark.parametrize(("path", "field"), [("/v1/subscriptions", "url"), ("/v1/hooks", "target_url")])
-async def test_a_url_that_cannot_be_is_refused_with_the_reason(hub_without_worker, path, field, url):
-    answer = await hub_without_worker.post(path, {field: url})
-    assert (answer.status_code, answer.json()["error"]["field"]) == (400, field)
-    assert BAD_URLS[url] in answer.json()["error"]["message"]
-    assert "pw" not in answer.text
+async def test_a_url_that_cannot_be_is_refused_with_the_reason(hub_without_worker, path, field):
+    for url, words in BAD_URLS.items():
+        answer = await hub_without_worker.post(path, {field: url})
+        assert (answer.status_code, answer.json()["error"]["field"]) == (400, field), url
+        assert words in answer.json()["error"]["message"]
+        assert "pw" not in answer.text
 
 
-@pytest.mark.parametrize("url", [url for url in BAD_URLS if BAD_URLS[url] not in ("", "resolved")])
-async def test_a_webhook_url_that_cannot_be_is_refused_with_the_reason(hub_without_worker, url):
-    answer = await hub_without_worker.submitted(webhook_url=url)
-    assert (answer.status_code, answer.json()["error"]["field"]) == (400, "webhook_url")
+async def test_a_webhook_url_that_cannot_be_is_refused_with_the_reason(hub_without_worker):
+    for url, words in BAD_URLS.items():
+        if words not in ("", "resolved"):  # those may resolve tomorrow
+            answer = await hub_without_worker.submitted(webhook_url=url)
+            assert (answer.status_code, answer.json()["error"]["field"]) == (400, "webhook_url"), url
 
 
 @pytest.mark.parametrize("name", [name for name, shape in FORMATS.items() if shape.offered])
-async def test_an_option_that_the_format_does_not_know_is_refused(hub_without_worker, name):
-    body = {"url": "http://127.0.0.1/", "format": name, "format_options": {"colour": "red"}}
+def test_an_option_that_the_format_does_not_know_is_refused(name):
+    assert refused_for(format=name, format_options={"colour": "red"}) == "format_options.colour"
+
+
+async def test_a_refusal_is_a_400_that_names_the_field(hub_without_worker):
+    body = {"url": "http://127.0.0.1/", "format_options": {"colour": "red"}}
     answer = await hub_without_worker.post("/v1/subscriptions", body)
     assert (answer.status_code, answer.json()["error"]["field"]) == (400, "format_options.colour")
 
@@ -347,9 +359,8 @@ BAD: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("field", BAD)
-async def test_a_bad_field_names_itself(hub_without_worker, field):
-    answer = await hub_without_worker.post("/v1/subscriptions", {"url": "https://127.0.0.1/"} | BAD[field])
-    assert (answer.status_code, answer.json()["error"]["field"]) == (400, field)
+def test_a_bad_field_names_itself(field):
+    assert refused_for(**BAD[field]) == field
 
 
 json = st.recursive(
@@ -372,11 +383,11 @@ wishes = st.dictionaries(st.sampled_from(KNOWN), json, max_size=6).map(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(wishes | st.fixed_dictionaries({"url": json, "format": st.sampled_from(list(FORMATS)), "format_options": json}))
 def test_any_json_is_a_wish_or_a_problem(body):
     try:
-        wish = read_wish(body, Caller(key_id="key_1", name="anna", admin=False), DeliverySettings())
+        wish = read_wish(body, ANNA, DeliverySettings())
     except Problem as problem:
         assert problem.code in ("invalid_request", "forbidden") and problem.field
     else:
