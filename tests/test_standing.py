@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from service.clock import DAY, HOUR, system_clock
 from service.events import made_event
+from service.formats.samples import sample_data
 from service.formats.shape import Telling
 from service.keys import Caller
 from service.settings import Span
@@ -137,3 +138,21 @@ async def test_five_days_of_failures_go_through_every_stage(tmp_path):
         assert sorted(told) == [50, 70, 90, 100]
         now = await services.reads.subscription(made.id, None)
         assert now.disabled_at is not None and len(ill.requests) == 21
+
+
+def keys(value):
+    return {name: keys(inner) for name, inner in value.items()} if isinstance(value, dict) else None
+
+
+async def test_samples_of_operational_events_have_the_keys_of_live_ones(tmp_path):
+    async with Sink(500).open() as ill, Sink().open() as other, hub(tmp_path, settings=QUICK) as it:
+        await it.subscribe(other.url, events=["subscription.*", "delivery.*"])
+        await it.subscribe(ill.url, events=["task.accepted"], retry_seconds=[])
+        await it.subscribe(ill.url)
+        await it.submit()
+        requests = await other.wait_for(lambda found: len(set(types(found))) == 3)
+        for request in requests:
+            live = loads(request.body)
+            (sample, *_) = (await it.http.get(f"/v1/hooks/samples?event={live['type']}&format=standard")).json()
+            data = sample_data(live["type"], it.services.links, it.services.clock())
+            assert keys(data) == keys(live["data"]) == keys(sample["data"])
