@@ -56,6 +56,7 @@ FLOORS = {
         "pushing",
         "subscriptions",
         "schedule",
+        "mailto",
         "model",
         "settings",
         "sandbox_video",
