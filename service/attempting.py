@@ -151,6 +151,7 @@ class Attempting:
             **made.headers,
             **dispatch.headers,
             "user-agent": f"Reelhook/{__version__}",
+            "accept-encoding": "identity",  # answers are judged by their words, and shown
             **own,
             **endpoint.consented,
             "x-reelhook-delivery": dispatch.delivery_id,

@@ -186,7 +186,8 @@ def _facts(task: Json, origin: str) -> Iterator[tuple[str, str]]:
     yield "Fell back from", _line(task.get("fallback_from"))
     yield "Gateway said", _line(error.get("gateway_code"))
     if error:
-        yield "Can retry", "yes" if error.get("retryable") is True else "no"
+        retry = error.get("retryable") is True or web_link(_dict(task, "links").get("retry_html"))
+        yield "Can retry", "yes" if retry else "no"
     yield "Reference", _line(task.get("external_id"))
 
 
