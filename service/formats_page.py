@@ -22,10 +22,11 @@ This page is made by `reelhook formats`; `reelhook formats --json` is for script
 
 ## What there is
 
-Signed: by Standard Webhooks; where it is not, the URL or the token is the secret. URL: whether the API shows it whole, or
-only its host, because whoever has it can post there. Schedule: the pauses between attempts, each drawn between nothing and
-its double, where the subscription has no `retry_seconds`; chats get few attempts, because nobody there de-duplicates. Pace:
-the least span between two messages to one URL.
+- signed: by Standard Webhooks; where it is not, the URL or a token is the secret.
+- URL: how the API shows it; its host alone where whoever has the whole of it can post there.
+- schedule: the pauses between attempts, each drawn between nothing and its double, where the subscription has no
+  `retry_seconds`. Chats get few attempts: nobody there drops what comes twice.
+- pace: the least span between two messages to one URL.
 
 """
 OPTIONS = """

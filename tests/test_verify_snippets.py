@@ -84,9 +84,8 @@ def test_a_snippet_takes_what_we_sent_and_nothing_else(name: str, delivered: Del
     taken = []
     for case, (secret, headers, body) in cases(delivered).items():
         given = {f"WEBHOOK_{each.partition('-')[2].upper()}": headers[each] for each in NAMES}
-        ran = subprocess.run(
-            command, cwd=FOLDER, input=body, env=os.environ | given | {"WEBHOOK_SECRET": secret}, stderr=subprocess.PIPE
-        )
+        env = os.environ | given | {"WEBHOOK_SECRET": secret}
+        ran = subprocess.run(command, check=False, cwd=FOLDER, input=body, env=env, stderr=subprocess.PIPE)
         assert not ran.stderr, f"{case}: {ran.stderr.decode()}"
         taken += [case] if ran.returncode == 0 else []
     assert tuple(taken) == GOOD
