@@ -90,7 +90,7 @@ def test_every_parameter_of_a_subscription_is_in_the_table_of_its_page():
 def subscribing():
     """(page, path, body) of every curl in the documentation that makes a subscription."""
     for path in PROSE:
-        for block in re.findall(r"^ *```\n(.*?)```", path.read_text(), re.DOTALL | re.MULTILINE):
+        for block in re.findall(r"^ *```\w*\n(.*?)^ *```", path.read_text(), re.DOTALL | re.MULTILINE):
             for where, body in re.findall(r"curl \S+(/v1/subscriptions|/v1/hooks) .*?-d '(\{.*?\})'", block, re.DOTALL):
                 yield pytest.param(where, body, id=path.name)
 
