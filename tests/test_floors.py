@@ -43,7 +43,7 @@ FLOORS = {
         "forwarding",
         "wishes",
     ),
-    8: ("gateways", "events", "endpoints"),
+    8: ("gateways", "events", "endpoints", "formats_page"),
     7: ("formats", "limits", "outcomes", "gateway_settings", "told"),
     6: ("links", "gateways_page"),
     5: ("dialects", "keys", "pace", "usage", "unanswered", "feed"),
