@@ -79,9 +79,10 @@ class Subscribing:
     async def rotate(
         self, subscription: Subscription, secret: str, grace_ms: int, of_owner: str | None
     ) -> Subscription:
-        """Sign with a new secret, and for a while with those before it too, so that receivers may change theirs."""
+        """Sign with a new secret, and for a while with those before it too, so that receivers may change theirs.
+        Without a grace all that were before are forgotten: that is what is wanted of one that has leaked."""
         now = self._clock()
-        older = ({"secret": subscription.secret, "until": now + grace_ms}, *subscription.previous)
+        older = ({"secret": subscription.secret, "until": now + grace_ms}, *subscription.previous) if grace_ms else ()
         previous = tuple(each for each in older if each["until"] > now)[: SECRETS_MOST - 1]
         return await self._store(replace(subscription, secret=secret, previous=previous), of_owner)
 
