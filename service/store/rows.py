@@ -167,7 +167,7 @@ def subscription_from_row(row: Row) -> Subscription:
     return _subscription(tuple(row.keys()), tuple(row.values()))
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=4096)
 def _subscription(names: tuple[str, ...], values: tuple[Any, ...]) -> Subscription:
     row = dict(zip(names, values, strict=True))
     read: Json = {name: loads(row[name]) for name in _SUBSCRIPTION_JSON}
