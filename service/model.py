@@ -4,7 +4,6 @@ Instants are unix milliseconds (`…_at`), spans milliseconds (`…_ms`). Ids ar
 time: `task_…`, `evt_…`, `sub_…`, `dlv_…`.
 """
 
-import base64
 import secrets
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,7 +13,9 @@ from typing import Any
 from service.errors import Problem
 from service.wire import Json
 
-_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789ABCDEFGHJKMNPQRSTVWXYZ")
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
+_SHIFTS = range(120, -1, -10)  # 26 letters carry the 128 bits
 
 
 def new_id(prefix: str, now: int) -> str:
@@ -28,8 +29,8 @@ def first_id(prefix: str, at: int) -> str:
 
 
 def _spelled(prefix: str, value: int) -> str:
-    whole = value.to_bytes(20, "big")  # whole groups of 40 bits; 26 letters carry the 128
-    return f"{prefix}_{base64.b32encode(whole)[-26:].translate(_CROCKFORD).decode()}"
+    # by pairs of letters: base64.b32encode is a loop in Python, and each delivery has an id
+    return f"{prefix}_{''.join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])}"
 
 
 def iso(at: int | None) -> str | None:

@@ -154,22 +154,27 @@ def passes(filters: Json, data: Json) -> bool:
     for name, wanted in filters.items():
         if name == "metadata":
             held = metadata if isinstance(metadata, dict) else {}
-            if not all(_is_one_of(held.get(key), values) for key, values in wanted.items()):
-                return False
+            for key, values in wanted.items():
+                if not _is_one_of(held.get(key), values):
+                    return False
         elif not _is_one_of(said.get(name), wanted):
             return False
     return True
 
 
 def _is_one_of(value: Any, wanted: list[Any]) -> bool:
-    """Equal in kind as well as in value: 1 is neither true nor "1"."""
-    return value is not None and any(type(each) is type(value) and each == value for each in wanted)
+    """Equal in kind as well as in value: 1 is neither true nor "1", and nothing is equal to null."""
+    kind = type(value)
+    for each in wanted:  # a loop, because each event asks it of every subscription
+        if type(each) is kind and each == value:
+            return value is not None
+    return False
 
 
 Wish = Callable[[str, Json], bool]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8192)  # fewer than an owner has would all be forgotten before they come round again
 def wish(events: str, filters: str) -> Wish:
     """What the stored texts of a subscription want: (event type, data) -> bool. Each event is matched against every
     subscription of its owner, and most of those share their texts."""
