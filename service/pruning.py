@@ -19,8 +19,7 @@ from service.store.statements import Database, Transaction
 
 log = logging.getLogger("reelhook.pruning")
 
-READ_AT_ONCE = 1_000
-ROWS = 300  # changed in one transaction, and those of the last that is begun
+ROWS = 300  # looked at at once, and changed in one transaction, with those that go with the last of them
 PARTS = 200  # in one turn
 REST = 9  # times as long as a part has taken
 FROM_THE_BEGINNING_MS = DAY
@@ -132,7 +131,7 @@ class Pruning:
         clock = asyncio.get_running_loop().time
         began, after = clock(), self._positions.get(kind.name, "")
         until = first_id(kind.prefix, before)
-        rows = await self._database.read(kind.candidates, after=after, until=until, before=before, limit=READ_AT_ONCE)
+        rows = await self._database.read(kind.candidates, after=after, until=until, before=before, limit=self._rows)
         if not rows:
             self._positions[kind.name] = min(after, first_id(kind.prefix, before - AGAIN_MS))
             return False
