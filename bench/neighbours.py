@@ -125,6 +125,7 @@ async def opened(name_server: int) -> AsyncIterator[House]:
                 attempting=attempting,
                 endpoints=services.endpoints,
                 publisher=services.publisher,
+                news=lambda owner: None,
                 settings=settings,
                 clock=services.clock,
             )

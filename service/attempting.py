@@ -127,6 +127,7 @@ class Attempting:
                 return await self._mail.send(endpoint.target.url, loads(request.body), timeout_ms=timeout_ms)
             case "webpush":
                 request = self._encrypted(endpoint, request)
+        # a certificate that has become unusable is a Problem, which the attempt shows
         return await self._egress.exchange(request, timeout_ms=timeout_ms, cap=cap, tls=endpoint.tls)
 
     def _encrypted(self, endpoint: Endpoint, request: HttpRequest) -> HttpRequest:
@@ -150,6 +151,7 @@ class Attempting:
             **made.headers,
             **dispatch.headers,
             "user-agent": f"Reelhook/{__version__}",
+            "accept-encoding": "identity",  # answers are judged by their words, and shown
             **own,
             **endpoint.consented,
             "x-reelhook-delivery": dispatch.delivery_id,

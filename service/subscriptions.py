@@ -133,9 +133,15 @@ def type_matches(pattern: str, event_type: str) -> bool:
 
 def wants(subscription: Subscription, event_type: str, data: Json) -> bool:
     """Whether a subscription wants an event. data: the envelope's."""
-    return any(type_matches(pattern, event_type) for pattern in subscription.events) and passes(
-        subscription.filters, data
-    )
+    named = any(type_matches(pattern, event_type) for pattern in subscription.events)
+    return named and passes(subscription.filters, data) and not is_about(subscription.id, data)
+
+
+def is_about(subscription_id: str, data: Json) -> bool:
+    """Whether an event is about this subscription, which never hears of itself: that it cannot be told is what the
+    event says."""
+    about = data.get("subscription")
+    return isinstance(about, dict) and about.get("id") == subscription_id
 
 
 def passes(filters: Json, data: Json) -> bool:

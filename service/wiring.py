@@ -133,6 +133,7 @@ async def open_services(
         push = Push(secret_key, settings.webpush.contact)
         origin = urlsplit(base_url).hostname or "reelhook"
         endpoints = Endpoints(settings.deliveries, secret_key, seal, origin)
+        feed = Feed(reads, settings.stream)
         attempting = Attempting(
             egress=egress,
             mail=mail,
@@ -148,10 +149,10 @@ async def open_services(
             attempting=attempting,
             endpoints=endpoints,
             publisher=publisher,
+            news=feed.news,
             settings=settings.deliveries,
             clock=clock,
         )
-        feed = Feed(reads, settings.stream)
         hub = Hub(
             database=database,
             publisher=publisher,

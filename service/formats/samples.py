@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from service.clock import MINUTE, SECOND
+from service.clock import DAY, MINUTE, SECOND
 from service.errors import Problem
+from service.formats.operational import about_delivery, about_subscription
 from service.formats.standard import show_task
 from service.links import Links
-from service.model import Status, Submission, Task, VideoRequest, first_id
+from service.model import TERMINAL_EVENTS, Status, Submission, Task, VideoRequest, first_id
+from service.subscriptions import Subscription
 from service.wire import Json
 
 TOOK_MS = 84 * SECOND
@@ -75,12 +77,38 @@ def _about_task(event_type: str, links: Links, now: int) -> Json:
     return {"task": show_task(sample_task(status, now), links)}
 
 
+def sample_subscription(now: int, *, disabled: bool) -> Subscription:
+    """A subscription whose endpoint has answered nothing but failures for days."""
+    return Subscription(
+        id=first_id("sub", now),
+        owner="sample",
+        url="https://example.com/hook",
+        events=TERMINAL_EVENTS,
+        format="standard",
+        secret="",
+        created_at=now - 30 * DAY,
+        failing_since=now - 3 * DAY,
+        failures=42,
+        disabled_at=now if disabled else None,
+        disabled_reason="a sample: nothing but failures" if disabled else None,
+    )
+
+
 def _about_subscription(event_type: str, links: Links, now: int) -> Json:
-    return {"subscription": {"id": first_id("sub", now)}}
+    disabled = event_type == "subscription.disabled"
+    about = about_subscription(
+        sample_subscription(now, disabled=disabled),
+        percent=100 if disabled else 50,
+        disables_at=now if disabled else now + 3 * DAY,
+        status=500,
+        error="the endpoint answered HTTP 500",
+    )
+    return {"subscription": about}
 
 
 def _about_delivery(event_type: str, links: Links, now: int) -> Json:
-    return {"delivery": {"id": first_id("dlv", now)}, "subscription": {"id": first_id("sub", now)}}
+    delivery = about_delivery(first_id("dlv", now), first_id("evt", now), "task.succeeded", attempts=11)
+    return {"delivery": delivery} | _about_subscription("subscription.failing", links, now)
 
 
 _ABOUT: Mapping[str, Callable[[str, Links, int], Json]] = {

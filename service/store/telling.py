@@ -11,7 +11,7 @@ from service.store.rows import (
     subscription_from_row,
 )
 from service.store.statements import Row, Transaction, run, run_many
-from service.subscriptions import NEVER, Subscription, wish
+from service.subscriptions import NEVER, Subscription, is_about, wish
 from service.wire import Json, dump_text
 
 
@@ -35,8 +35,7 @@ def subscriptions_to_tell(event: Event, data: Json) -> Transaction[list[Subscrip
 
 
 def _wants(row: Row, event: Event, data: Json) -> bool:
-    about = data.get("subscription")  # nobody hears about himself: that he cannot be told is what it says
-    if isinstance(about, dict) and about.get("id") == row["id"]:
+    if is_about(row["id"], data):
         return False
     return wish(row["events"], row["filters"])(event.type, data)
 
