@@ -28,8 +28,8 @@ def show(services: Services, task: Task) -> Json:
 def show_event(event: Event) -> Json:
     """The event as its subscribers get it; once it is expunged, that it was."""
     if not event.body:
-        envelope_of = envelope(event.id, event.type, event.created_at, {})
-        return envelope_of | {"data": None, "expunged_at": iso(event.expunged_at)}
+        emptied = {"data": None, "expunged_at": iso(event.expunged_at)}
+        return envelope(event.id, event.type, event.created_at, {}) | emptied
     body: Json = loads(event.body)
     return body
 
