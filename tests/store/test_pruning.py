@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from service.clock import DAY
+from service.errors import Problem
+from service.feed import Feed
 from service.model import Task, new_id
 from service.pruning import KINDS, Pruning
-from service.settings import RetentionSettings, Span
+from service.settings import RetentionSettings, Span, StreamSettings
 from service.store.postgres import translate
 from service.store.reads import Reads
 from service.store.rows import Window
@@ -171,6 +173,19 @@ async def test_an_old_event_goes_and_its_feed_says_from_where_it_is_whole(databa
     await prune(database)
     assert [row["seq"] for row in await rows(database, "events", "owner = 'ann'")] == [3]
     assert [await reads.pruned_in_feed(owner) for owner in ("ann", "bob", "nobody")] == [2, 0, 0]
+
+
+async def test_whoever_reads_while_events_are_removed_is_told_that_he_has_missed_some(
+    database: Database, reads: Reads
+) -> None:
+    """His cursor was good when he began."""
+    feed = Feed(reads, StreamSettings())
+    await a_told_event(database)
+    after = await feed.position("ann", "0", "after")
+    await prune(database)
+    for reading in (feed.read("ann", after, 10), feed.after("ann", after, 10)):
+        with pytest.raises(Problem, match="begin again with after=1"):
+            await reading
 
 
 async def test_an_event_outlives_what_its_log_shows(database: Database) -> None:
