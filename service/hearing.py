@@ -153,7 +153,8 @@ class Hearing:
             outcome, dispatches = yield from self._heed(gateway, task, body, now)
         yield run("count_callback", id=task_id)
         if task.callbacks < CALLBACKS_KEPT:
-            callback = Callback(id=new_id("cb", now), task_id=task_id, received_at=now, outcome=outcome, body=text)
+            kept = text if task.expunged_at is None else ""
+            callback = Callback(id=new_id("cb", now), task_id=task_id, received_at=now, outcome=outcome, body=kept)
             yield from insert_callback(callback)
         return outcome, Settled(task, dispatches)
 

@@ -204,7 +204,8 @@ class Task:
     mount: the compatible API that it came in by, None for the native one; caller_…: what is spoken there, and the model
     by the caller's name for it, where a route leads to another one. deleted_at: when its caller hid it from that API.
     preparing: 1 while some of its images have still to be taken in by the gateway. assets: what was made of them.
-    attempt: which try this is, 1 for the first; retry_of: the task that it tries again.
+    attempt: which try this is, 1 for the first; retry_of: the task that it tries again. expunged_at: when what was
+    asked for and answered was removed.
     """
 
     id: str
@@ -247,6 +248,7 @@ class Task:
     assets: Json = field(default_factory=dict)
     attempt: int = 1
     retry_of: str | None = None
+    expunged_at: int | None = None
 
     @property
     def video_url(self) -> str | None:
@@ -257,7 +259,8 @@ class Task:
 class Event:
     """An immutable fact about a task, a subscription or a delivery. `body` is the canonical JSON envelope: the same
     bytes for ever, "" once they have been expunged. task_id: None where it is about no task. seq: its place in its
-    owner's feed, in the order of commits. test: 1 where somebody asked for it, to see whether it arrives."""
+    owner's feed, in the order of commits. test: 1 where somebody asked for it, to see whether it arrives. expunged_at:
+    when they were."""
 
     id: str
     owner: str
@@ -267,6 +270,7 @@ class Event:
     body: str
     seq: int = 0
     test: int = 0
+    expunged_at: int | None = None
 
 
 def request_to_json(request: VideoRequest) -> Json:
@@ -293,6 +297,11 @@ def shown_url(url: str) -> str:
 def slimmed(request: VideoRequest) -> VideoRequest:
     """The request without the bytes of its inline media."""
     return replace(request, media=tuple(replace(media, url=shown_url(media.url)) for media in request.media))
+
+
+def without_payload(request: VideoRequest) -> VideoRequest:
+    """The request without what its caller has put into it: how much was wanted of which model, and his name for it."""
+    return replace(request, prompt=None, media=(), metadata={}, extra={}, webhook_url=None)
 
 
 def request_from_json(body: Json) -> VideoRequest:

@@ -79,7 +79,7 @@ class Delivery:
 
     body: the frozen bytes, None where they are the event's own. headers: those that were made of the event. level: how
     often something was left out of the body for the receiver to take it. replays: how often it was begun again; base:
-    how many attempts there had been then.
+    how many attempts there had been then. expunged_at: when its body, "" since then, was removed.
     """
 
     id: str
@@ -99,6 +99,7 @@ class Delivery:
     level: int = 0
     base: int = 0
     replays: int = 0
+    expunged_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,7 +50,7 @@ FLOORS = {
     8: ("gateways", "events", "endpoints", "formats_page"),
     7: ("formats", "limits", "outcomes", "gateway_settings", "told"),
     6: ("links", "gateways_page"),
-    5: ("dialects", "keys", "pace", "usage", "unanswered", "feed"),
+    5: ("dialects", "keys", "pace", "usage", "unanswered", "feed", "pruning"),
     4: ("store", "settings_page", "images", "archive", "costs"),
     3: ("assets", "settings_file", "readers", "mail", "handshakes", "verifying"),
     2: (

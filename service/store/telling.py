@@ -80,7 +80,9 @@ def claim_deliveries(now: int, until: int, lease: str, limit: int) -> Transactio
     ready, later, orphans = [], [], []
     for row in rows:
         subscription = found.get(row["subscription_id"])
-        if subscription is None:
+        if not row["body"]:
+            orphans.append({"id": row["id"], "now": now, "reason": "its event is kept no longer"})
+        elif subscription is None:
             orphans.append({"id": row["id"], "now": now, "reason": "the subscription was deleted"})
         elif subscription.may_be_told_at > now:
             later.append({"id": row["id"], "until": subscription.may_be_told_at, "lease": None})
