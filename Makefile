@@ -14,8 +14,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
-# An older openai library cannot live beside the current one, so it has a folder of its own.
+# An older openai library cannot live beside the current one, so it has a folder of its own; and so has what is npm's.
 WITNESS := .witness/openai-2.8.0
+WITNESS_NODE := .witness/node
+NPM := npm --loglevel error --no-audit --no-fund --no-update-notifier
 
 .PHONY: help demo serve test witness check format lock clean
 
@@ -31,7 +33,9 @@ serve: $(READY) ## run the service
 test: $(READY) ## run the tests; ARGS="-k sweep" runs some of them
 	@$(BIN)/python -m pytest $(ARGS)
 
-witness: $(READY) $(WITNESS)/.ready ## fetch the older client library that some tests run; without it they are skipped
+witness: $(READY) $(WITNESS)/.ready ## fetch client libraries that some tests run; without them they are skipped
+	@if command -v npm >/dev/null; then $(MAKE) $(WITNESS_NODE)/.ready; \
+	else echo "npm is not installed, so what Node verifies with is not fetched" >&2; fi
 
 check: $(READY) ## style, types, and the order of the floors
 	@$(BIN)/ruff format --check .
@@ -52,7 +56,9 @@ lock: ## write .locks/ anew; ARGS=--upgrade also moves to newer versions
 	compile --extra postgres --output-file .locks/runtime.txt >/dev/null && \
 	compile --extra dev --constraint .locks/runtime.txt --output-file .locks/dev.txt >/dev/null && \
 	echo "openai==2.8.0" | "$$tmp/bin/uv" pip compile --quiet --no-config --universal --python-version 3.11 \
-	  --generate-hashes --custom-compile-command "make lock" $(ARGS) - --output-file .locks/openai-2.8.0.txt >/dev/null
+	  --generate-hashes --custom-compile-command "make lock" $(ARGS) - --output-file .locks/openai-2.8.0.txt >/dev/null && \
+	if command -v npm >/dev/null; then \
+	  $(NPM) install --prefix .locks/node --package-lock-only --omit-lockfile-registry-resolved; fi
 
 clean: ## remove .venv, caches and build output
 	@rm -rf .venv .witness .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
@@ -69,6 +75,10 @@ $(READY): .locks/dev.txt pyproject.toml
 
 $(WITNESS)/.ready: .locks/openai-2.8.0.txt $(READY)
 	@rm -rf $(WITNESS) && $(PIP) install --require-hashes --target $(WITNESS) -r .locks/openai-2.8.0.txt && touch $@
+
+$(WITNESS_NODE)/.ready: .locks/node/package.json .locks/node/package-lock.json
+	@rm -rf $(WITNESS_NODE) && mkdir -p $(WITNESS_NODE) && cp .locks/node/*.json $(WITNESS_NODE) && \
+	$(NPM) ci --prefix $(WITNESS_NODE) --ignore-scripts && touch $@
 
 # A name on PATH is not yet an interpreter that runs (pyenv), and one that runs may lack venv (Debian): so try it.
 define find_python

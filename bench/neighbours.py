@@ -1,4 +1,4 @@
-"""What bad neighbours cost: from an event's commit to a healthy endpoint, alone and beside forty bad ones.
+"""What bad neighbours cost: from an event's commit to a healthy endpoint, alone and beside bad ones.
 
     python -m bench.neighbours [--seconds 10] [--bad 40]
 
@@ -9,6 +9,9 @@ Measured in one run; every event goes to all endpoints, and the deadline of an a
     hanging    forty that never answer
     slow       forty that answer after 2.7 s
     nameless   forty whose names nobody resolves
+
+    thousand   a thousand subscriptions, of which each event reaches ten, and no bad one: measured at all of them
+    one hangs  the same, and one more that wants every event and never answers; its p99 is of the thousand's
 
     burst      one subscription alone, 2,000 events at once, answered after 20 ms: deliveries per second, and what part
                that is of what its senders could do
@@ -40,13 +43,14 @@ from service.wiring import Services, open_services
 TIMEOUT_MS, SLOW_S, QUICK_S = 3_000, 2.7, 0.02
 EVENTS_PER_SECOND = 20
 BURST = 2_000
+THOUSAND, CUSTOMERS = 1_000, 100
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 
 
 class Endpoint(asyncio.Protocol):
-    """Answers by the first part of the path: /well, /slow, /quick or /hanging; notes when it was told of what."""
+    """Answers by the first part of the path: /well, /slow, /quick or /hanging; notes who was told when of what."""
 
-    heard: dict[str, float]
+    heard: dict[tuple[str, str], float]  # (path, event id)
     pause_s: ClassVar = {"/slow": SLOW_S, "/quick": QUICK_S, "/well": 0.0}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -57,10 +61,10 @@ class Endpoint(asyncio.Protocol):
         self._buffer += data
         while (request := self._take()) is not None:
             path, event_id = request
-            if path in ("/well", "/quick"):
-                Endpoint.heard.setdefault(event_id, time.perf_counter())
-            if path in self.pause_s:
-                asyncio.get_running_loop().call_later(self.pause_s[path], self._answer)
+            Endpoint.heard.setdefault((path, event_id), time.perf_counter())
+            pause_s = self.pause_s.get("/" + path.split("/")[1])
+            if pause_s is not None:
+                asyncio.get_running_loop().call_later(pause_s, self._answer)
 
     def _answer(self) -> None:
         if not self._transport.is_closing():
@@ -76,7 +80,7 @@ class Endpoint(asyncio.Protocol):
         if len(rest) < length:
             return None
         self._buffer = rest[length:]
-        return "/" + first.split()[1].split("/")[1], headers["webhook-id"]
+        return first.split()[1], headers["webhook-id"]
 
 
 @dataclass
@@ -85,14 +89,20 @@ class House:
     deliveries: Deliveries
     publisher: Publisher
 
-    async def subscribe(self, url: str) -> None:
-        await self.services.database.write(add_subscription, subscription(self.services, url))
+    async def subscribe(self, url: str, customer: int | None = None) -> None:
+        """customer: whose events it wants; None for all."""
+        made = subscription(self.services, url)
+        if customer is not None:
+            made = replace(made, filters={"metadata": {"customer": [customer]}})
+        await self.services.database.write(add_subscription, made)
 
-    async def tell(self) -> tuple[str, float]:
+    async def tell(self, customer: int = 0) -> tuple[str, float]:
         """(event id, when it was told): an event, committed and handed to the senders."""
         told_at = time.perf_counter()
         now = self.services.clock()
-        task = replace(a_task(self.services), id=new_id("task", now))
+        task = a_task(self.services)
+        request = replace(task.request, metadata={"customer": customer})
+        task = replace(task, id=new_id("task", now), request=request)
         dispatches = await self.services.database.write(self.publisher.publish, task, "task.succeeded", now)
         self.deliveries.take_over(dispatches)
         return dispatches[0].event_id, told_at
@@ -125,6 +135,7 @@ async def opened(name_server: int) -> AsyncIterator[House]:
                 attempting=attempting,
                 endpoints=services.endpoints,
                 publisher=services.publisher,
+                news=lambda owner: None,
                 settings=settings,
                 clock=services.clock,
             )
@@ -148,9 +159,31 @@ async def beside(neighbours: list[str], well: str, seconds: int, name_server: in
             await asyncio.sleep(1 / EVENTS_PER_SECOND)
         events = await asyncio.gather(*told)
         async with asyncio.timeout(20 * TIMEOUT_MS / 1000):
-            while not all(event_id in Endpoint.heard for event_id, _ in events):
+            while not all(("/well", event_id) in Endpoint.heard for event_id, _ in events):
                 await asyncio.sleep(0.01)
-    return [(Endpoint.heard[event_id] - told_at) * 1000 for event_id, told_at in events]
+    return [(Endpoint.heard["/well", event_id] - told_at) * 1000 for event_id, told_at in events]
+
+
+async def among_a_thousand(base_url: str, hanging: int, seconds: int, name_server: int) -> list[float]:
+    """Milliseconds from each event to each of the healthy endpoints that want it."""
+    Endpoint.heard = {}
+    async with opened(name_server) as house:
+        for number in range(THOUSAND):
+            await house.subscribe(f"{base_url}/well/{number}", customer=number % CUSTOMERS)
+        for number in range(hanging):
+            await house.subscribe(f"{base_url}/hanging/{number}")
+        told = []
+        for number in range(seconds * EVENTS_PER_SECOND):
+            told.append((number % CUSTOMERS, asyncio.create_task(house.tell(number % CUSTOMERS))))
+            await asyncio.sleep(1 / EVENTS_PER_SECOND)
+        due = {}
+        for customer, telling in told:
+            event_id, told_at = await telling
+            due |= {(f"/well/{number}", event_id): told_at for number in range(customer, THOUSAND, CUSTOMERS)}
+        async with asyncio.timeout(20 * TIMEOUT_MS / 1000):
+            while not due.keys() <= Endpoint.heard.keys():
+                await asyncio.sleep(0.01)
+    return [(Endpoint.heard[place] - told_at) * 1000 for place, told_at in due.items()]
 
 
 async def burst(url: str, name_server: int) -> float:
@@ -164,6 +197,14 @@ async def burst(url: str, name_server: int) -> float:
         while len(Endpoint.heard) < BURST:
             await asyncio.sleep(0.005)
         return BURST / (time.perf_counter() - start)
+
+
+def show(kind: str, waits: list[float], first: float) -> float:
+    """Print a row; the p99 that the rows after it are held against."""
+    cuts = quantiles(waits, n=100, method="inclusive")
+    first = first or cuts[98]
+    print(f"{kind:10}{cuts[49]:10.1f}{cuts[98]:10.1f}{max(waits):10.1f}{cuts[98] / first:14.1f}", flush=True)
+    return first
 
 
 async def main(seconds: int, bad: int) -> None:
@@ -180,13 +221,14 @@ async def main(seconds: int, bad: int) -> None:
             "slow": [f"http://127.0.0.1:{port}/slow/{number}" for number in range(bad)],
             "nameless": [f"http://nobody-{number}.test:{port}/" for number in range(bad)],
         }
+        print(f"{'':10}{'p50 ms':>10}{'p99 ms':>10}{'worst ms':>10}{'p99 of first':>14}")
         alone = 0.0
-        print(f"{'':10}{'p50 ms':>10}{'p99 ms':>10}{'worst ms':>10}{'p99 of alone':>14}")
         for kind, urls in kinds.items():
-            waits = await beside(urls, f"http://127.0.0.1:{port}/well", seconds, name_server)
-            cuts = quantiles(waits, n=100, method="inclusive")
-            alone = alone or cuts[98]
-            print(f"{kind:10}{cuts[49]:10.1f}{cuts[98]:10.1f}{max(waits):10.1f}{cuts[98] / alone:14.1f}")
+            alone = show(kind, await beside(urls, f"http://127.0.0.1:{port}/well", seconds, name_server), alone)
+        calm = 0.0
+        for kind, hanging in (("thousand", 0), ("one hangs", 1)):
+            waits = await among_a_thousand(f"http://127.0.0.1:{port}", hanging, seconds, name_server)
+            calm = show(kind, waits, calm)
         rate = await burst(f"http://127.0.0.1:{port}/quick", name_server)
         print(f"{'burst':10}{rate:10.0f}/s{rate * QUICK_S / DeliverySettings().per_subscription:20.2f}")
 

@@ -7,6 +7,7 @@ endpoint where that names a time.
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from service import __version__
 from service.clock import SECOND, Clock
@@ -134,6 +135,7 @@ class Attempting:
                 return await self._mail.send(endpoint.target.url, loads(request.body), timeout_ms=timeout_ms)
             case "webpush":
                 request = self._encrypted(endpoint, request)
+        # a certificate that has become unusable is a Problem, which the attempt shows
         return await self._egress.exchange(request, timeout_ms=timeout_ms, cap=cap, tls=endpoint.tls)
 
     def _encrypted(self, endpoint: Endpoint, request: HttpRequest) -> HttpRequest:
@@ -152,19 +154,19 @@ class Attempting:
 
     def _request(self, endpoint: Endpoint, dispatch: Dispatch, now: int) -> HttpRequest:
         made = endpoint.format.request(endpoint.target, body_at(endpoint.format, dispatch.body, dispatch.level))
-        own = {name.lower(): value for name, value in endpoint.headers.items()}
         headers = {
             **made.headers,
             **dispatch.headers,
             "user-agent": f"Reelhook/{__version__}",
-            **own,
+            "accept-encoding": "identity",  # answers are judged by their words, and shown
+            **{name.lower(): value for name, value in endpoint.headers.items()},
             **endpoint.consented,
             "x-reelhook-delivery": dispatch.delivery_id,
             "x-reelhook-attempt": str(dispatch.attempts + 1),
             "x-reelhook-event": dispatch.event_type,
             **endpoint.signed(secrets_of(dispatch.subscription, now), dispatch.event_id, now, made.body),
         }
-        return replace(made, headers=headers)
+        return HttpRequest(method=made.method, url=made.url, headers=headers, body=made.body)
 
     def _decide(self, endpoint: Endpoint, dispatch: Dispatch, verdict: Verdict, now: int) -> Decision:
         """An endpoint that names a time shorter than the schedule's next pause does not use the schedule up."""
@@ -232,16 +234,20 @@ def _unanswered(
 
 def _kept(headers: Mapping[str, str], secret: Mapping[str, str] | None = None) -> dict[str, str]:
     """Headers for the log: not endless, and without what is confided."""
-    own = {name.lower() for name in secret or ()}
+    blank = SECRET_HEADERS.union(name.lower() for name in secret) if secret else SECRET_HEADERS
     return {
-        name: BLANK if name.lower() in own or name.lower() in SECRET_HEADERS else _clean(value[:HEADER_KEPT])
-        for name, value in list(headers.items())[:HEADERS_KEPT]
+        name: BLANK if name.lower() in blank else _clean(value[:HEADER_KEPT])
+        for name, value in islice(headers.items(), HEADERS_KEPT)
     }
 
 
 def _clean(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
     return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
 
 
 def _shown(answer: HttpAnswer | None) -> str:
-    return answer.body[:RESPONSE_KEPT].decode("utf-8", "replace").replace("\x00", "\ufffd") if answer else ""
+    if answer is None or not answer.body:
+        return ""
+    return answer.body[:RESPONSE_KEPT].decode("utf-8", "replace").replace("\x00", "\ufffd")

@@ -131,6 +131,13 @@ def show_gateways(options: argparse.Namespace) -> int:
     return 0
 
 
+def show_formats(options: argparse.Namespace) -> int:
+    from service.formats_page import page, values
+
+    print(dump_text(values()) if options.json else page(), end="\n" if options.json else "")
+    return 0
+
+
 def keys_create(options: argparse.Namespace) -> int:
     settings = _settings(options)
     if not options.owner.strip() or not options.owner.isprintable():
@@ -247,6 +254,10 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("gateways", help="print what can be done with each gateway, as Markdown")
     command.add_argument("--json", action="store_true", help="for scripts")
     command.set_defaults(run=show_gateways)
+
+    command = commands.add_parser("formats", help="print every format of events with its options, as Markdown")
+    command.add_argument("--json", action="store_true", help="for scripts")
+    command.set_defaults(run=show_formats)
 
     keys = commands.add_parser("keys", help="make, list and revoke API keys").add_subparsers(
         required=True, metavar="ACTION"

@@ -220,6 +220,8 @@ def check_result(task: Task, variant: str) -> None:
     if not task.status.terminal:
         raise Problem("conflict", f"the task is still {task.status}; its result is there when it has succeeded")
     if result_url(task, variant) is None:
+        if task.expunged_at is not None:
+            raise Problem("result_gone", "what this task has made was expunged")
         ended = f"it {task.status}" if task.status is not Status.SUCCEEDED else "ask for it with return_last_frame"
         raise Problem("not_found", f"the task has no {variant.replace('_', ' ')}: {ended}")
 

@@ -7,7 +7,7 @@ each host. Outcomes are recorded in batches, as they come in while the last batc
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -42,7 +42,7 @@ RECORD_DRAIN_S = 10
 
 
 class Deliveries:
-    """This process's senders."""
+    """This process's senders. news: tells those who follow an owner's feed that there may be more in it."""
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class Deliveries:
         attempting: Attempting,
         endpoints: Endpoints,
         publisher: Publisher,
+        news: Callable[[str], None],
         settings: DeliverySettings,
         clock: Clock,
     ) -> None:
@@ -60,6 +61,7 @@ class Deliveries:
         self._attempting = attempting
         self._endpoints = endpoints
         self._publisher = publisher
+        self._news = news
         self._settings = settings
         self._clock = clock
         self._breakers = Breakers()
@@ -288,6 +290,8 @@ class Deliveries:
             self._breakers.put_back(broken, mended)
             raise
         self.take_over(told)
+        for owner in {outcome.dispatch.subscription.owner for outcome in outcomes if not outcome.delivered}:
+            self._news(owner)  # there may be an operational event
         due_at = (*(each.decision.next_at for each in outcomes), *(each.next_at for each in returns))
         if any(at is not None and at < now + IDLE_MS for at in due_at):
             self._woken.set()

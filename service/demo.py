@@ -15,11 +15,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from service.demo_card import panel_of
 from service.demo_cast import Cast, ServiceDied, open_cast
-from service.demo_count import FIGURES, gather_evidence, recount
+from service.demo_count import FIGURES, recount
+from service.demo_evidence import gather_evidence
 from service.demo_story import Story, follow, submit_everything, subscribe
+from service.demo_turns import catch_up, come_back, read_stream, rotate
 from service.dialects import DIALECTS
-from service.wire import Json, dump_text
+from service.wire import Json, dump_text, loads
 
 MOST_S = 40  # of the story; with the ways in and out (demo_cast.py) it stays under a minute
 INTERRUPTED = 130
@@ -42,6 +45,11 @@ MEANINGS: Mapping[str, str] = {
     "deliveries": "events that subscribers have taken, each once",
     "attempts": "requests that they saw, failed ones among them",
     "verified": "requests that standardwebhooks has verified",
+    "signed_twice": "of them by the old secret and by the new one",
+    "hooked": "flat events that a Zap took, with its sample's keys",
+    "cards": "failures that a Slack channel has been told of",
+    "replayed": "events missed by one who was down, told by one call",
+    "streamed": "events read from the stream, in two parts",
     "lost": "tasks without an end, and events that did not arrive",
 }
 
@@ -86,7 +94,7 @@ async def _until_stopped(playing: Coroutine[Any, Any, int]) -> int:
 
 
 async def _play(screen: "Screen", folder: Path, *, json: bool, keep: bool) -> int:
-    screen.say("demo", f"starting {len(DIALECTS)} gateways, two subscribers and the service …")
+    screen.say("demo", f"starting {len(DIALECTS)} gateways, five subscribers and the service …")
     try:
         async with open_cast(folder) as cast:
             figures, broken = await _unless_it_dies(cast, _tell(cast, screen))
@@ -115,12 +123,17 @@ async def _tell(cast: Cast, screen: "Screen") -> tuple[dict[str, int], list[str]
         async with asyncio.timeout(MOST_S):
             await subscribe(cast, story)
             following = asyncio.create_task(follow(cast, story, screen.say, count))
+            reading = asyncio.create_task(read_stream(cast, story, screen.say))
             try:
-                await submit_everything(cast, story)
+                turns = (rotate(cast, story, screen.say), come_back(cast, story, screen.say))
+                await asyncio.gather(submit_everything(cast, story), *turns)
                 story.submitted.set()
                 await following
+                await catch_up(cast, story)
             finally:
                 following.cancel()
+                reading.cancel()
+            screen.show_card(cast)
             return recount(await gather_evidence(cast, story))
 
 
@@ -169,6 +182,12 @@ class Screen:
     def say(self, who: str, what: str) -> None:
         elapsed = time.monotonic() - self._started_at
         self.console.print(f"[dim]{elapsed:5.1f} s[/]  [cyan]{who:<11}[/]  {escape(what)}")
+
+    def show_card(self, cast: Cast) -> None:
+        """The first one that the channel got."""
+        for seen in cast.subscribers.channel.log[:1]:
+            self.console.print()
+            self.console.print(panel_of(loads(seen.body), "#videos"), soft_wrap=False)
 
     def show(self, figures: Mapping[str, int], broken: Sequence[str]) -> None:
         table = Table(title="counted at the far side", title_justify="left", show_header=False, box=None)

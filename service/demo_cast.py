@@ -1,4 +1,4 @@
-"""Who plays in the demo: sandbox gateways and two subscribers in this process, and the service in its own."""
+"""Who plays in the demo: sandbox gateways and subscribers in this process, and the service in its own."""
 
 import asyncio
 import os
@@ -6,18 +6,20 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
 from service.clock import system_clock
-from service.demo_subscribers import Flaky, Verifier, open_subscribers
+from service.demo_channels import Channel, Zap
+from service.demo_subscribers import Flaky, Sleeper, Subscriber, Verifier, listening
 from service.dialects import DIALECTS
 from service.keys import insert_key, new_key
 from service.sandbox import SandboxSettings
 from service.settings_file import read_settings
 from service.signing import owner_secret
+from service.sse import Message, MessageReader
 from service.web.sandbox import open_sandbox
 from service.web.serving import listen, url_of
 from service.wire import Json
@@ -76,6 +78,21 @@ class Keys:
     webhook_secret: str
 
 
+@dataclass(frozen=True, slots=True)
+class Subscribers:
+    """Whom the service tells."""
+
+    verifier: Verifier = field(default_factory=lambda: Verifier("verifier"))
+    flaky: Flaky = field(default_factory=lambda: Flaky("flaky"))
+    sleeper: Sleeper = field(default_factory=lambda: Sleeper("sleeper"))
+    zap: Zap = field(default_factory=lambda: Zap("zap"))
+    channel: Channel = field(default_factory=lambda: Channel("slack"))
+
+    @property
+    def all(self) -> tuple[Subscriber, ...]:
+        return self.verifier, self.flaky, self.sleeper, self.zap, self.channel
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cast:
     """All of them, on stage. sandboxes: gateway -> URL."""
@@ -84,8 +101,7 @@ class Cast:
     folder: Path
     keys: Keys
     sandboxes: Mapping[str, str]
-    verifier: Verifier
-    flaky: Flaky
+    subscribers: Subscribers
     http: httpx.AsyncClient
     process: asyncio.subprocess.Process
 
@@ -107,6 +123,18 @@ class Cast:
                 return found[::-1]
             cursor = f"&cursor={page['next_cursor']}"
 
+    async def stream(self, last_id: str) -> AsyncIterator[Message]:
+        """The owner's events as they come, behind the one of this number; from the first, where it is ""."""
+        known = {"authorization": f"Bearer {self.keys.api_key}"} | ({"last-event-id": last_id} if last_id else {})
+        url = f"{self.base_url}/v1/stream" + ("" if last_id else "?after=0")
+        async with self.http.stream("GET", url, headers=known, timeout=None) as answer:
+            answer.raise_for_status()
+            reader = MessageReader(last_id)
+            async for piece in answer.aiter_bytes():
+                for message in reader.feed(piece):
+                    if message.data:
+                        yield message
+
     async def sandbox_logs(self) -> dict[str, Json]:
         """What each gateway has seen."""
         logs = {}
@@ -124,7 +152,9 @@ class Cast:
 async def open_cast(folder: Path) -> AsyncIterator[Cast]:
     """Everybody, ready to play, for as long as the block lasts. folder: of the settings, the database and the log."""
     async with AsyncExitStack() as stack:
-        verifier, flaky = await stack.enter_async_context(open_subscribers())
+        subscribers = Subscribers()
+        for each in subscribers.all:
+            each.url = await stack.enter_async_context(listening(each))
         simulators = {name: await stack.enter_async_context(open_sandbox(name, SANDBOX)) for name in DIALECTS}
         sandboxes = {name: simulator.base_url for name, simulator in simulators.items()}
         base_url = _free_url()
@@ -138,8 +168,7 @@ async def open_cast(folder: Path) -> AsyncIterator[Cast]:
             folder=folder,
             keys=keys,
             sandboxes=sandboxes,
-            verifier=verifier,
-            flaky=flaky,
+            subscribers=subscribers,
             http=http,
             process=process,
         )

@@ -5,80 +5,19 @@ The far side is what the sandbox gateways and the subscribers wrote down; a diff
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
-from service.demo_cast import Cast
-from service.demo_story import Story
-from service.demo_subscribers import EVENTS, ONE_SHOT, Received
+from service.demo_evidence import Evidence
+from service.demo_heard import misheard, subscribers_figures, unheard
 from service.model import TERMINAL, TERMINAL_EVENTS
-from service.wire import Json, loads
+from service.wire import Json
 
 FIGURES = (
     *("tasks", "succeeded", "failed", "expired", "cancelled", "by_callback", "by_sweep", "forged_refused"),
     *("duplicates_ignored", "ambiguous_creates", "double_creates", "events", "deliveries", "attempts", "verified"),
+    *("signed_twice", "hooked", "cards", "replayed", "streamed"),
     "lost",
 )
-Place = tuple[str, str]
-"""Where deliveries go: a subscriber's name and a path of it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """All that can be known afterwards. tasks, events, deliveries: as the API lists them. creates, callbacks: as the
-    sandboxes noted them, each with its gateway. received: by place, in order. heard: the events that the verifier,
-    who subscribed to all of them, has taken."""
-
-    story: Story
-    tasks: list[Json]
-    events: list[Json]
-    deliveries: list[Json]
-    sandbox_status: Mapping[str, str]
-    gets: Mapping[str, int]
-    fingerprints: list[int]
-    creates: list[Json]
-    callbacks: list[Json]
-    received: Mapping[Place, list[Received]]
-    heard: list[Json]
-
-    def create_of(self, task: Json) -> Json | None:
-        """The sandbox's own task behind one of ours: by its id, or by its prompt where the id never arrived."""
-        for create in self.creates:
-            if create["id"] == task["gateway_task_id"]:
-                return create
-        same = (each for each in self.creates if (each["gateway"], each["prompt"]) == (task["gateway"], task["prompt"]))
-        return next(same, None) if task["gateway_task_id"] is None else None
-
-    def requests(self) -> Iterator[tuple[Place, str, list[Received]]]:
-        """Each delivery as its subscriber saw it: where, which message, and all requests for it."""
-        for place, received in self.received.items():
-            ordered = sorted(received, key=lambda request: request.message_id)  # stable: in order of arrival
-            for message_id, requests in groupby(ordered, key=lambda request: request.message_id):
-                yield place, message_id, list(requests)
-
-
-async def gather_evidence(cast: Cast, story: Story) -> Evidence:
-    logs = await cast.sandbox_logs()
-    received: dict[Place, list[Received]] = {}
-    for subscriber in (cast.verifier, cast.flaky):
-        for request in subscriber.log:
-            received.setdefault((subscriber.name, request.path), []).append(request)
-    events = (seen for seen in cast.verifier.log if seen.taken and seen.path == EVENTS)
-    heard = {seen.message_id: loads(seen.body) for seen in events}
-    return Evidence(
-        story=story,
-        tasks=await cast.everything("/v1/tasks"),
-        events=await cast.everything("/v1/events"),
-        deliveries=await cast.everything("/v1/deliveries"),
-        sandbox_status={task["id"]: task["status"] for log in logs.values() for task in log["tasks"]},
-        gets={task_id: number for log in logs.values() for task_id, number in log["gets_by_task"].items()},
-        fingerprints=[number for log in logs.values() for number in log["tasks_by_fingerprint"].values()],
-        creates=[{"gateway": name} | note for name, log in logs.items() for note in log["creates"]],
-        callbacks=[{"gateway": name} | note for name, log in logs.items() for note in log["callbacks"]],
-        received=received,
-        heard=list(heard.values()),
-    )
 
 
 def recount(evidence: Evidence) -> tuple[dict[str, int], list[str]]:
@@ -89,7 +28,7 @@ def recount(evidence: Evidence) -> tuple[dict[str, int], list[str]]:
     kinds = Counter(_kind(note) for note in evidence.callbacks)
     messages = list(evidence.requests())
     figures = {
-        "tasks": len({event["data"]["task"]["id"] for event in evidence.heard}),
+        "tasks": len({event["data"]["task"]["id"] for event in evidence.heard if "task" in event["data"]}),
         **{status.value: by_end[status.value] for status in TERMINAL},
         "by_callback": by_source["callback"],
         "by_sweep": by_source["sweep"],
@@ -101,8 +40,9 @@ def recount(evidence: Evidence) -> tuple[dict[str, int], list[str]]:
         "deliveries": sum(any(request.taken for request in requests) for *_, requests in messages),
         "attempts": sum(len(requests) for *_, requests in messages),
         "verified": sum(bool(request.verified) for *_, requests in messages for request in requests),
+        **subscribers_figures(evidence),
     }
-    lost = [*_unended(evidence), *_unheard(evidence)]
+    lost = [*_unended(evidence), *unheard(evidence)]
     broken = [
         *evidence.story.complaints,
         *_differences(evidence, figures),
@@ -111,6 +51,7 @@ def recount(evidence: Evidence) -> tuple[dict[str, int], list[str]]:
         *_callbacks(evidence),
         *_creates(evidence),
         *_attempts(evidence),
+        *misheard(evidence),
         *lost,
     ]
     return {name: figures.get(name, len(lost)) for name in FIGURES}, list(dict.fromkeys(broken))
@@ -228,29 +169,7 @@ def _attempts(evidence: Evidence) -> Iterator[str]:
             yield f"{name}{path}: the signature of {message_id} did not verify"
 
 
-# --- what is lost
-
-
 def _unended(evidence: Evidence) -> Iterator[str]:
     for task in evidence.tasks:
         if task["status"] not in TERMINAL:
             yield f"task {task['id']} of {task['gateway']} has not ended: it is still {task['status']}"
-
-
-def _unheard(evidence: Evidence) -> Iterator[str]:
-    """Events that a subscriber should have got, and has not taken."""
-    taken = {(place, message_id) for place, message_id, requests in evidence.requests() if requests[-1].taken}
-    one_shots = {task["id"] for task in evidence.tasks if _has_one_shot(evidence.story, task)}
-    for event in evidence.events:
-        ends = event["type"] in TERMINAL_EVENTS
-        places = [("verifier", EVENTS)]
-        places += [("flaky", EVENTS)] if ends else []
-        places += [("verifier", ONE_SHOT)] if ends and event["data"]["task"]["id"] in one_shots else []
-        for place in places:
-            if (place, event["id"]) not in taken:
-                yield f"{place[0]}{place[1]} has not got {event['type']} {event['id']}"
-
-
-def _has_one_shot(story: Story, task: Json) -> bool:
-    case = story.case_of(task)
-    return case is not None and ONE_SHOT.encode() in case.body

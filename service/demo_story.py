@@ -8,13 +8,17 @@ from typing import Any
 
 from service.demo_cases import CANCELLED, REPEATED, Case, bad_cases, documented_cases
 from service.demo_cast import Cast
-from service.demo_subscribers import EVENTS, ONE_SHOT
+from service.demo_channels import CHANNEL, HOOK
+from service.demo_subscribers import EVENTS, ONE_SHOT, Subscriber
 from service.model import EVENT_TYPES, TERMINAL
 from service.wire import Json, dumps, loads
 
 STAGGER_S = 0.04  # between submits, so that a person sees them come in
 LOOK_EVERY_S = 0.2
 PATIENCE_S = 35
+SLEEPERS_GATEWAY = "easyrouter"
+ZAPS_EVENTS = ("task.succeeded", "task.failed")
+CHANNELS_WISH = {"events": ["task.failed"], "format": "slack", "format_options": {"blocks": "always"}}
 
 Say = Callable[[str, str], None]
 """Tell the audience: who, and what."""
@@ -38,11 +42,17 @@ class Told:
 @dataclass(slots=True, kw_only=True)
 class Story:
     """What was asked and answered. submitted: that this is all of it. complaints: promises that were broken on the
-    way."""
+    way. subscriptions: ids, by who they are of. rotated_at: when the verifier's new secret was known (unix ms).
+    streamed: the ids of the events that the reader of the stream has heard; cut_off: behind how many of them it was
+    cut off."""
 
     told: list[Told] = field(default_factory=list)
     submitted: asyncio.Event = field(default_factory=asyncio.Event)
     complaints: list[str] = field(default_factory=list)
+    subscriptions: dict[str, str] = field(default_factory=dict)
+    rotated_at: int = 0
+    streamed: list[str] = field(default_factory=list)
+    cut_off: int = 0
 
     def expect(self, true: bool, otherwise: str) -> None:
         if not true:
@@ -60,21 +70,38 @@ class Story:
 
 
 async def subscribe(cast: Cast, story: Story) -> None:
-    """The verifier wants every event; the flaky one, who names none, gets the four ends."""
-    wishes: tuple[tuple[str, Json], ...] = (
-        ("verifier", {"url": cast.verifier.url + EVENTS, "events": list(EVENT_TYPES)}),
-        ("flaky", {"url": cast.flaky.url + EVENTS}),
+    """The verifier wants every event; the flaky one, who names none, gets the four ends; the sleeper wants them of one
+    gateway, and gives up soon; the channel wants failures. The Zap comes by its REST hook."""
+    verifier, flaky, sleeper, _, channel = cast.subscribers.all
+    wishes: tuple[tuple[Subscriber, Json], ...] = (
+        (verifier, {"url": verifier.url + EVENTS, "events": list(EVENT_TYPES)}),
+        (flaky, {"url": flaky.url + EVENTS}),
+        (sleeper, {"url": sleeper.url + EVENTS, "filters": {"gateway": SLEEPERS_GATEWAY}, "retry_seconds": [0.2]}),
+        (channel, CHANNELS_WISH | {"url": channel.url + CHANNEL}),
     )
-    for name, wish in wishes:
+    for subscriber, wish in wishes:
         made = (await cast.call("POST", "/v1/subscriptions", dumps(wish))).raise_for_status().json()
-        if name == "verifier":
-            cast.verifier.secrets = {EVENTS: made["secret"], ONE_SHOT: cast.keys.webhook_secret}
+        story.subscriptions[subscriber.name] = made["id"]
+        if subscriber is verifier:
+            cast.subscribers.verifier.secrets = {EVENTS: made["secret"], ONE_SHOT: cast.keys.webhook_secret}
+    await _hook(cast, story)
+
+
+async def _hook(cast: Cast, story: Story) -> None:
+    """As Zapier does it: a sample before there is any event, from which the fields are learned, and the hook."""
+    zap = cast.subscribers.zap
+    samples = (await cast.call("GET", "/v1/hooks/samples?event=task.succeeded")).raise_for_status().json()
+    zap.sample = frozenset(samples[0])
+    wish = {"target_url": zap.url + HOOK, "event": list(ZAPS_EVENTS)}
+    made = (await cast.call("POST", "/v1/hooks", dumps(wish))).raise_for_status().json()
+    story.subscriptions[zap.name] = made["id"]
+    zap.secrets = {HOOK: made["secret"]}
 
 
 async def submit_everything(cast: Cast, story: Story) -> None:
     """All cases at once, as it happens in life, and the three that take more than one request."""
-    submits = []
-    for case in (*documented_cases(cast.verifier.url), *bad_cases(cast.verifier.url)):
+    submits, url = [], cast.subscribers.verifier.url
+    for case in (*documented_cases(url), *bad_cases(url)):
         submits.append(asyncio.create_task(_submit(cast, story, case)))
         await asyncio.sleep(STAGGER_S)
     await asyncio.gather(*submits, _cancel(cast, story), _send_twice(cast, story), _try_wrong_keys(cast, story))
@@ -96,7 +123,7 @@ async def follow(cast: Cast, story: Story, say: Say, count: Callable[[int, int, 
                 count(len(ended), len(tasks), len(pending))
                 over = story.submitted.is_set() and len(ended) == len(tasks) and not pending
                 if over and await _all_called_back(cast, story):
-                    failed = sum(not request.taken for request in cast.flaky.log)
+                    failed = sum(not request.taken for request in cast.subscribers.flaky.log)
                     say("subscribers", f"the flaky one failed {failed} requests, and has taken every event in the end")
                     return
                 await asyncio.sleep(LOOK_EVERY_S)

@@ -1,12 +1,11 @@
-"""The demo's two subscribers, who keep their own log of everything that they were ever sent.
+"""The demo's subscribers that are programs; they keep their own log of everything that they were ever sent.
 
-One verifies every request with the `standardwebhooks` library; the other is as bad as endpoints are: it hangs up,
-answers 500 or says nothing at first, and takes each event in the end.
+One verifies every request with the `standardwebhooks` library; another is as bad as endpoints are: it hangs up, answers
+500 or says nothing at first, and takes each event in the end; a third is down for a while.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from starlette.applications import Starlette
@@ -25,13 +24,16 @@ FAULTS = ((HANG_UP,), (FAIL,), (SILENCE,), (FAIL, HANG_UP), (), (HANG_UP, FAIL))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """One request as a subscriber saw it. answer: None when it gave none. verified: None when it does not verify."""
+    """One request as a subscriber saw it. message_id: that of the delivery where it is not signed. answer: None when it
+    gave none. verified: None when it does not verify. verified_anew: by the secret that has taken the place of the
+    first as well."""
 
     path: str
     message_id: str
     body: bytes
     answer: int | None
     verified: bool | None = None
+    verified_anew: bool = False
 
     @property
     def message(self) -> tuple[str, str]:
@@ -44,7 +46,7 @@ class Received:
 
 @dataclass(slots=True)
 class Subscriber(ABC):
-    """One of the two. url: its base URL, once it listens."""
+    """One of them. url: its base URL, once it listens."""
 
     name: str
     url: str = ""
@@ -55,7 +57,9 @@ class Subscriber(ABC):
             body = await request.body()
         except ClientDisconnect:  # not a whole request, so nothing to count
             return Response(status_code=400)
-        return self.take(request.url.path, request.headers.get("webhook-id", ""), body, dict(request.headers))
+        headers = dict(request.headers)
+        message_id = headers.get("webhook-id") or headers.get("x-reelhook-delivery", "")
+        return self.take(request.url.path, message_id, body, headers)
 
     @abstractmethod
     def take(self, path: str, message_id: str, body: bytes, headers: dict[str, str]) -> Response: ...
@@ -63,14 +67,19 @@ class Subscriber(ABC):
 
 @dataclass(slots=True)
 class Verifier(Subscriber):
-    """Knows the secret of each of its paths, and takes nothing that is not signed with it."""
+    """Knows the secret of each of its paths, and takes nothing that is not signed with it. new_secrets: those that have
+    taken the place of some, which it looks at as well: old ones are good for as long as they were promised to be."""
 
     secrets: dict[str, str] = field(default_factory=dict)
+    new_secrets: dict[str, str] = field(default_factory=dict)
 
     def take(self, path: str, message_id: str, body: bytes, headers: dict[str, str]) -> Response:
         verified = path in self.secrets and _verifies(self.secrets[path], body, headers)
+        anew = path in self.new_secrets and _verifies(self.new_secrets[path], body, headers)
         answer = 200 if verified else 401
-        self.log.append(Received(path=path, message_id=message_id, body=body, answer=answer, verified=verified))
+        self.log.append(
+            Received(path=path, message_id=message_id, body=body, answer=answer, verified=verified, verified_anew=anew)
+        )
         return Response(status_code=answer)
 
 
@@ -91,15 +100,20 @@ class Flaky(Subscriber):
         return faults[attempts] if attempts < len(faults) else None
 
 
-@asynccontextmanager
-async def open_subscribers() -> AsyncIterator[tuple[Verifier, Flaky]]:
-    """Both, listening, for as long as the block lasts."""
-    verifier, flaky = Verifier("verifier"), Flaky("flaky")
-    async with _listening(verifier) as verifier.url, _listening(flaky) as flaky.url:
-        yield verifier, flaky
+@dataclass(slots=True)
+class Sleeper(Subscriber):
+    """Down until it is woken: what stands in front of it answers 502 as long as that."""
+
+    awake: bool = False
+
+    def take(self, path: str, message_id: str, body: bytes, headers: dict[str, str]) -> Response:
+        answer = 200 if self.awake else 502
+        self.log.append(Received(path=path, message_id=message_id, body=body, answer=answer))
+        return Response(status_code=answer)
 
 
-def _listening(subscriber: Subscriber) -> AbstractAsyncContextManager[str]:
+def listening(subscriber: Subscriber) -> AbstractAsyncContextManager[str]:
+    """The base URL of a subscriber, for as long as the block lasts."""
     app = Starlette(routes=[Route("/{rest:path}", subscriber.receive, methods=["POST"])])
     return serving(app, listen())
 

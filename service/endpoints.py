@@ -9,7 +9,6 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from service.clock import MINUTE
-from service.errors import Problem
 from service.formats import FORMATS
 from service.formats.shape import Format, Target
 from service.guard import origin_of
@@ -29,8 +28,8 @@ REMEMBERED = 10_000
 class Endpoint:
     """headers: of the owner's own, decrypted; consented: what follows from a handshake. pauses: between attempts (ms).
     share: attempts under way at once; spacing_ms: from the start of one to the next. lane: whose turn it is; host:
-    whose breaker. tls: with the owner's own authorities or certificate, None for the system's. problem: why nothing can
-    be sent, None where it can."""
+    whose breaker. certificates: the owner's own {ca, certificate, key}, as PEM. problem: why nothing can be sent, None
+    where it can."""
 
     format: Format
     target: Target
@@ -44,8 +43,14 @@ class Endpoint:
     signatures: tuple[str, ...]
     key: Ed25519PrivateKey | None = field(default=None, repr=False)
     consented: Mapping[str, str] = field(default_factory=dict)
-    tls: SSLContext | None = None
+    certificates: Json = field(default_factory=dict, repr=False)
     problem: str | None = None
+
+    @property
+    def tls(self) -> SSLContext | None:
+        """The context of its certificates, None for the system's. It is not kept here: one may take a megabyte."""
+        pem = self.certificates
+        return tls_context(pem.get("ca"), pem.get("certificate"), pem.get("key")) if pem else None
 
     def signed(self, secrets: tuple[str, ...], event_id: str, now: int, body: bytes) -> Mapping[str, str]:
         """The headers that sign an attempt made now (unix ms)."""
@@ -84,7 +89,7 @@ class Endpoints:
     def _read(self, subscription: Subscription) -> Endpoint:
         shape = FORMATS[subscription.format]
         sending = subscription.sending
-        secret, tls, problem = self._confided(subscription)
+        secret, problem = self._confided(subscription)
         signatures = tuple(sending.get("signatures", ("v1",)))
         return Endpoint(
             format=shape,
@@ -99,20 +104,18 @@ class Endpoints:
             signatures=signatures,
             key=signing_key(self._secret_key, subscription.owner) if "v1a" in signatures else None,
             consented=headers_after(sending.get("handshake"), self._origin),
-            tls=tls,
+            certificates=secret.get("tls", {}),
             problem=problem,
         )
 
-    def _confided(self, subscription: Subscription) -> tuple[Json, SSLContext | None, str | None]:
-        """(what it keeps encrypted, the context of its certificates, why one of them cannot be had)."""
+    def _confided(self, subscription: Subscription) -> tuple[Json, str | None]:
+        """(what it keeps encrypted, why that cannot be had)."""
         if subscription.sealed is None:
-            return {}, None, None
+            return {}, None
         try:
-            secret = self._seal.open(subscription.sealed, subscription.id)
-            tls = secret.get("tls")
-            return secret, tls_context(tls.get("ca"), tls.get("certificate"), tls.get("key")) if tls else None, None
-        except (SealBroken, Problem) as error:
-            return {}, None, str(error)
+            return self._seal.open(subscription.sealed, subscription.id), None
+        except SealBroken as error:
+            return {}, str(error)
 
 
 def _pauses(sending: Json, shape: Format, settings: DeliverySettings) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ REST = 9  # times as long as the asking has taken
 READ_AT_ONCE = 200
 READ_MOST = 2_000  # events, in search of those of a page
 BUSY_MS = 5 * SECOND
+OLDEST = "oldest"  # the cursor before the first event that is kept
 
 Wanted = Callable[[Event], bool]
 
@@ -72,22 +73,35 @@ class Feed:
 
     async def position(self, owner: str, cursor: str, field: str) -> int:
         """A cursor as a number of this feed: a number, or the id of an event. A Problem that names the field when it is
-        none of this feed's."""
+        none of this feed's, or what follows it is not all there any more."""
         if cursor.isascii() and cursor.isdigit() and len(cursor) < 19:
             after = int(cursor)
             last = await self._reads.last_in_feed(owner)
             if after > last:
                 raise invalid(field, f"the newest event of this feed is {last}; {after} is none of its cursors")
+            await self._check_kept(owner, after, field)
             return after
+        if cursor == OLDEST:
+            return await self._reads.pruned_in_feed(owner)
         if not cursor.startswith("evt_"):
-            raise invalid(field, "must be 0, the next_after of a page, or the id of an event (evt_…)")
+            raise invalid(field, "must be 0, oldest, the next_after of a page, or the id of an event (evt_…)")
         event = await self._reads.event(cursor, owner)
         if event is None:
             words = (
                 "there is no such event in this feed, or it is kept no longer; begin anew from the next_after of a page"
             )
             raise invalid(field, words)
+        await self._check_kept(owner, event.seq, field)
         return event.seq
+
+    async def _check_kept(self, owner: str, after: int, field: str) -> None:
+        pruned = await self._reads.pruned_in_feed(owner)
+        if after < pruned:
+            raise Problem(
+                "result_gone",
+                f"{field}: events before {pruned + 1} are no longer kept; begin again with after={pruned}",
+                field=field,
+            )
 
     async def newest(self, owner: str) -> int:
         """The position after which is only what is yet to come."""
@@ -102,7 +116,7 @@ class Feed:
         at_once = READ_AT_ONCE if wanted else limit + 1
         found: list[Event] = []
         for _ in range(READ_MOST // READ_AT_ONCE):
-            read = await self._reads.events_after(owner, after, at_once, task_id=task_id)
+            read = await self.read(owner, after, at_once, task_id=task_id)
             for event in read:
                 after = event.seq
                 if wanted is None or wanted(event):
@@ -113,6 +127,13 @@ class Feed:
             if len(read) < at_once:
                 return Pulled(events=found, next_after=max(after, last), more=False)
         return Pulled(events=found, next_after=after, more=True)
+
+    async def read(self, owner: str, after: int, limit: int, *, task_id: str | None = None) -> list[Event]:
+        """The events that follow a position. A Problem where some of them are kept no longer: that is asked when they
+        have been read, so that nothing is missed which is removed meanwhile."""
+        events = await self._reads.events_after(owner, after, limit, task_id=task_id)
+        await self._check_kept(owner, after, "after")
+        return events
 
     # --- waiting
 

@@ -139,9 +139,8 @@ class Hearing:
                 dispatches += (yield from self._heed(gateway, doubted, body.encode(), now))[1]
         return Settled((yield from _current(task)), dispatches)
 
-    def take_callback(
-        self, gateway: Gateway, task_id: str, body: bytes, now: int
-    ) -> Transaction[tuple[str, list[Dispatch]]]:
+    def take_callback(self, gateway: Gateway, task_id: str, body: bytes, now: int) -> Transaction[tuple[str, Settled]]:
+        """(what became of it, the task as it was with the deliveries that this made)."""
         task = yield from find_task(task_id)
         if task is None or task.gateway != gateway.name:
             raise Forged("the token names no task of this gateway")
@@ -154,9 +153,10 @@ class Hearing:
             outcome, dispatches = yield from self._heed(gateway, task, body, now)
         yield run("count_callback", id=task_id)
         if task.callbacks < CALLBACKS_KEPT:
-            callback = Callback(id=new_id("cb", now), task_id=task_id, received_at=now, outcome=outcome, body=text)
+            kept = text if task.expunged_at is None else ""
+            callback = Callback(id=new_id("cb", now), task_id=task_id, received_at=now, outcome=outcome, body=kept)
             yield from insert_callback(callback)
-        return outcome, dispatches
+        return outcome, Settled(task, dispatches)
 
     def told_end(self, gateway: Gateway, task: Task, now: int) -> Transaction[End | None]:
         """The end that the task's callbacks tell, for when nobody can be asked about it any more."""

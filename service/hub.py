@@ -44,9 +44,13 @@ class Hub:
         """Run a transaction that moves a task, and hand over the deliveries that it made."""
         moved = await self.database.write(transaction, *args, **kwargs)
         if moved is not None:
-            self.hand_over(moved.dispatches)
-            self.news(moved.task.owner)
+            self.announce(moved)
         return moved
+
+    def announce(self, moved: Settled) -> None:
+        """What has been committed goes to this process's senders, and to those who follow the feed."""
+        self.hand_over(moved.dispatches)
+        self.news(moved.task.owner)
 
     async def tell(self, telling: Telling) -> None:
         """Commit an event that is made already, and send it to whoever wants it."""

@@ -110,7 +110,8 @@ class Links:
 def can_be_retried(task: Task) -> bool:
     """Whether the same request can be sent once more: it did not succeed, and is still known in full. Its inline media
     are not kept after the create."""
-    return task.status in (Status.FAILED, Status.EXPIRED, Status.CANCELLED) and not task.slim
+    known = not task.slim and task.expunged_at is None
+    return task.status in (Status.FAILED, Status.EXPIRED, Status.CANCELLED) and known
 
 
 def can_be_cancelled(task: Task) -> bool:

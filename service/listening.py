@@ -57,7 +57,7 @@ class Source:
         if last_id:
             headers["last-event-id"] = last_id
         elif self.start != "now":
-            query["after"] = "0" if self.start == "beginning" else self.start
+            query["after"] = "oldest" if self.start == "beginning" else self.start
         url = self.server.rstrip("/") + "/v1/stream" + ("?" + urlencode(query) if query else "")
         return HttpRequest(method="GET", url=url, headers=headers)
 

@@ -6,7 +6,6 @@ Sources: RFC 5321 (SMTP), RFC 6068 (mailto:), RFC 3834 (Auto-Submitted).
 
 import asyncio
 import hashlib
-import re
 import ssl
 import time
 from contextlib import suppress
@@ -16,7 +15,6 @@ from email.policy import SMTP as SMTP_POLICY
 from email.utils import parseaddr
 from fnmatch import fnmatchcase
 from pathlib import Path
-from urllib.parse import unquote
 
 import aiosmtplib
 
@@ -24,36 +22,13 @@ from service.egress import Egress, Exchange, Lost, NotSent
 from service.egress.failures import tls_in_words
 from service.egress.phases import Stopwatch
 from service.errors import Problem, SettingsError, invalid
-from service.guard import LONGEST_GIVEN
+from service.mailto import is_address, read_recipients
 from service.settings import EmailSettings
 from service.tls import tls_context
 from service.wire import HttpAnswer, Json
 
-RECIPIENTS_MOST = 10
 QUIT_S = 1  # a mail server that has taken the message gets so long to say goodbye
-
-# No quoted local parts and no routes in them: a pattern such as *@example.com must mean that domain and no other.
-_ADDRESS = re.compile(
-    r"(?=.{3,254}$)[A-Za-z0-9_][A-Za-z0-9_.+'=&#~-]{0,63}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*"
-    r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-)
 _POLICY = SMTP_POLICY.clone(cte_type="7bit")  # every mail server takes that
-
-
-def read_recipients(url: str, field: str = "url") -> tuple[str, ...]:
-    """The addresses of a mailto: URL; a Problem with the reason when it is none, or says more than addresses."""
-    scheme, _, rest = url.partition(":")
-    if scheme.lower() != "mailto" or len(url) > LONGEST_GIVEN:
-        raise invalid(field, "must be mailto: and the address, such as mailto:team@example.com")
-    if "?" in rest:
-        raise invalid(field, "must only say addresses; subject and text are those of the event")
-    found = tuple(dict.fromkeys(unquote(part).strip() for part in rest.split(",")))
-    for address in found:
-        if not _ADDRESS.fullmatch(address):
-            raise invalid(field, f"{address[:100]!r} is no address such as team@example.com")
-    if len(found) > RECIPIENTS_MOST:
-        raise invalid(field, f"must not name more than {RECIPIENTS_MOST} addresses")
-    return found
 
 
 class Mail:
@@ -65,7 +40,7 @@ class Mail:
         if settings.host is None:
             return
         self._sender = parseaddr(settings.sender or "")[1]
-        if not _ADDRESS.fullmatch(self._sender):
+        if not is_address(self._sender):
             raise SettingsError("email.sender: must be an address such as Reelhook <reelhook@example.com>")
         if (settings.username is None) != (settings.password is None):
             raise SettingsError("email.username, email.password: give both or neither")

@@ -4,7 +4,6 @@ Instants are unix milliseconds (`…_at`), spans milliseconds (`…_ms`). Ids ar
 time: `task_…`, `evt_…`, `sub_…`, `dlv_…`.
 """
 
-import base64
 import secrets
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,7 +13,9 @@ from typing import Any
 from service.errors import Problem
 from service.wire import Json
 
-_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789ABCDEFGHJKMNPQRSTVWXYZ")
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
+_SHIFTS = range(120, -1, -10)  # 26 letters carry the 128 bits
 
 
 def new_id(prefix: str, now: int) -> str:
@@ -28,8 +29,8 @@ def first_id(prefix: str, at: int) -> str:
 
 
 def _spelled(prefix: str, value: int) -> str:
-    whole = value.to_bytes(20, "big")  # whole groups of 40 bits; 26 letters carry the 128
-    return f"{prefix}_{base64.b32encode(whole)[-26:].translate(_CROCKFORD).decode()}"
+    # by pairs of letters: base64.b32encode is a loop in Python, and each delivery has an id
+    return f"{prefix}_{''.join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])}"
 
 
 def iso(at: int | None) -> str | None:
@@ -203,7 +204,8 @@ class Task:
     mount: the compatible API that it came in by, None for the native one; caller_…: what is spoken there, and the model
     by the caller's name for it, where a route leads to another one. deleted_at: when its caller hid it from that API.
     preparing: 1 while some of its images have still to be taken in by the gateway. assets: what was made of them.
-    attempt: which try this is, 1 for the first; retry_of: the task that it tries again.
+    attempt: which try this is, 1 for the first; retry_of: the task that it tries again. expunged_at: when what was
+    asked for and answered was removed.
     """
 
     id: str
@@ -246,6 +248,7 @@ class Task:
     assets: Json = field(default_factory=dict)
     attempt: int = 1
     retry_of: str | None = None
+    expunged_at: int | None = None
 
     @property
     def video_url(self) -> str | None:
@@ -256,7 +259,8 @@ class Task:
 class Event:
     """An immutable fact about a task, a subscription or a delivery. `body` is the canonical JSON envelope: the same
     bytes for ever, "" once they have been expunged. task_id: None where it is about no task. seq: its place in its
-    owner's feed, in the order of commits. test: 1 where somebody asked for it, to see whether it arrives."""
+    owner's feed, in the order of commits. test: 1 where somebody asked for it, to see whether it arrives. expunged_at:
+    when they were."""
 
     id: str
     owner: str
@@ -266,6 +270,7 @@ class Event:
     body: str
     seq: int = 0
     test: int = 0
+    expunged_at: int | None = None
 
 
 def request_to_json(request: VideoRequest) -> Json:
@@ -292,6 +297,11 @@ def shown_url(url: str) -> str:
 def slimmed(request: VideoRequest) -> VideoRequest:
     """The request without the bytes of its inline media."""
     return replace(request, media=tuple(replace(media, url=shown_url(media.url)) for media in request.media))
+
+
+def without_payload(request: VideoRequest) -> VideoRequest:
+    """The request without what its caller has put into it: how much was wanted of which model, and his name for it."""
+    return replace(request, prompt=None, media=(), metadata={}, extra={}, webhook_url=None)
 
 
 def request_from_json(body: Json) -> VideoRequest:

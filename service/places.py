@@ -84,6 +84,8 @@ class Places:
 def renew_links(task: Task, snapshot: Snapshot, now: int) -> Transaction[Task]:
     """Keep the links that the gateway tells now; the task with them."""
     current = (yield from find_task(task.id)) or task
+    if current.video_url is None:  # it was expunged meanwhile
+        return current
     news = {"video_url": snapshot.video_url, "last_frame_url": snapshot.last_frame_url, "linked_at": now}
     result = current.result | {name: value for name, value in news.items() if value is not None}
     yield run("renew_links", id=task.id, result=dump_text(result), now=now)

@@ -34,13 +34,16 @@ PER_SECOND, PER_SECOND_MOST = 10, 1_000
 
 
 class Replaying:
-    """Replays, by call and one after the other."""
+    """Replays, by call and one after the other. remembered_ms: for how long deliveries are kept at least."""
 
-    def __init__(self, *, database: Database, reads: Reads, publisher: Publisher, clock: Clock) -> None:
+    def __init__(
+        self, *, database: Database, reads: Reads, publisher: Publisher, clock: Clock, remembered_ms: int
+    ) -> None:
         self._database = database
         self._reads = reads
         self._publisher = publisher
         self._clock = clock
+        self._remembered_ms = remembered_ms
         self._woken = asyncio.Event()
 
     async def delivery(self, delivery: Delivery) -> Delivery:
@@ -157,8 +160,8 @@ class Replaying:
                 return False
             at = max(due_at, subscription.may_be_told_at)
             return bool((yield run("replay_delivery", id=rows[0]["id"], next_at=at)))
-        if MISSING not in statuses:
-            return False
+        if MISSING not in statuses or event.created_at <= now - self._remembered_ms:
+            return False  # what is older may have been delivered, and nobody would know it any more
         telling = yield from self._telling(event, subscription)
         yield from self._publisher.deliver(telling, [subscription], now, due_at=due_at)
         return True
@@ -195,7 +198,7 @@ def _replay_delivery(delivery: Delivery, now: int) -> Transaction[Any]:
     subscription = subscription_from_row(rows[0])
     _check_open(subscription)
     events = yield run("event", id=delivery.event_id, owner=None)
-    if not events or (not events[0]["body"] and not delivery.body):
+    if not events or delivery.expunged_at is not None or (not events[0]["body"] and not delivery.body):
         raise Problem("result_gone", "the payload of this event was expunged: it cannot be told again")
     at = max(now, subscription.may_be_told_at)
     again = yield run("replay_delivery", id=delivery.id, next_at=at)

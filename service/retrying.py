@@ -85,6 +85,8 @@ class Retrying:
         )
 
     def _gateway_of(self, task: Task) -> Gateway:
+        if task.expunged_at is not None:
+            raise Problem("result_gone", "what this task asked for was expunged; submit it as a new one")
         if not can_be_retried(task):
             raise Problem("conflict", why_not(task))
         gateway = self._gateways.get(task.gateway)

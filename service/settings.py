@@ -210,6 +210,36 @@ class ArchiveSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionSettings:
+    """For how long what is over is kept; what is not over is kept in any case. What is kept for ever has a long span,
+    such as "36500d"."""
+
+    tasks: Span = setting(
+        Span(90 * DAY),
+        "Tasks, from their end, with their callbacks and their caller's own subscription; longer where the archive "
+        "keeps their result. What they used and cost stays in the sums.",
+        low=HOUR,
+    )
+    events: Span = setting(
+        Span(30 * DAY),
+        "Events, and with them the feed; longer while a delivery of them is kept, or their task is under way.",
+        low=HOUR,
+    )
+    deliveries: Span = setting(
+        Span(30 * DAY),
+        "Deliveries with their attempts, replays, and disabled subscriptions to one task, from their end. What was "
+        "missed longer ago is not found by a replay any more.",
+        low=HOUR,
+    )
+    payloads: Span | None = setting(
+        None,
+        "What was asked for in tasks, called back about them, told in events, sent in deliveries and answered to them; "
+        "by default as long as these themselves.",
+        low=MINUTE,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EgressSettings:
     """Where outgoing connections may go."""
 
@@ -349,6 +379,7 @@ class Settings:
     callbacks: CallbackSettings = field(default_factory=CallbackSettings)
     content: ContentSettings = field(default_factory=ContentSettings)
     archive: ArchiveSettings = field(default_factory=ArchiveSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     egress: EgressSettings = field(default_factory=EgressSettings)
     slack: SlackSettings | None = setting(None, "")
     owners: Mapping[str, OwnerSettings] = field(default_factory=dict)

@@ -207,7 +207,8 @@ def _signed(message_id: str, timestamp: str, body: bytes) -> bytes:
 
 
 def _signature(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
-    return base64.b64encode(hmac.digest(key_of(secret), _signed(message_id, timestamp, body), "sha256")).decode()
+    # not hmac.digest: it lets go of the interpreter, and then waits in line for it behind the thread that writes
+    return base64.b64encode(hmac.new(key_of(secret), _signed(message_id, timestamp, body), "sha256").digest()).decode()
 
 
 def _check_age(timestamp: str, now: int) -> None:

@@ -80,7 +80,7 @@ class Subscribing:
         self, subscription: Subscription, secret: str, grace_ms: int, of_owner: str | None
     ) -> Subscription:
         """Sign with a new secret, and for a while with those before it too, so that receivers may change theirs.
-        Without a grace none of them is signed with any more."""
+        Without a grace all that were before are forgotten: that is what is wanted of one that has leaked."""
         now = self._clock()
         older = ({"secret": subscription.secret, "until": now + grace_ms}, *subscription.previous) if grace_ms else ()
         previous = tuple(each for each in older if each["until"] > now)[: SECRETS_MOST - 1]
@@ -125,6 +125,8 @@ class Subscribing:
     async def _granted(
         self, subscription: Subscription, wish: Wish, before: Subscription | None, field: str
     ) -> Subscription:
+        if wish.shape.transport == "webpush":
+            self._push.check(wish.options["p256dh"], wish.confided["options"]["auth"])
         if before is None or before.url != wish.url or before.format != wish.shape.name:
             await self._vet(wish, field)
         allowed = None
@@ -147,13 +149,10 @@ class Subscribing:
 
     async def _vet(self, wish: Wish, field: str) -> None:
         """Refuse what could never be sent to."""
-        match wish.shape.transport:
-            case "smtp":
-                self._mail.check(wish.url, field)
-                return
-            case "webpush":
-                self._push.check(wish.options["p256dh"], wish.confided["options"]["auth"])
-        await self._egress.vet(wish.url, field)
+        if wish.shape.transport == "smtp":
+            self._mail.check(wish.url, field)
+        else:
+            await self._egress.vet(wish.url, field)
 
     async def _allowed(self, subscription: Subscription, wish: Wish, before: Subscription | None) -> int | None:
         """How many requests a minute the endpoint allows; it is asked anew when the handshake or the URL is new."""

@@ -79,7 +79,7 @@ class Delivery:
 
     body: the frozen bytes, None where they are the event's own. headers: those that were made of the event. level: how
     often something was left out of the body for the receiver to take it. replays: how often it was begun again; base:
-    how many attempts there had been then.
+    how many attempts there had been then. expunged_at: when its body, "" since then, was removed.
     """
 
     id: str
@@ -99,6 +99,7 @@ class Delivery:
     level: int = 0
     base: int = 0
     replays: int = 0
+    expunged_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +133,15 @@ def type_matches(pattern: str, event_type: str) -> bool:
 
 def wants(subscription: Subscription, event_type: str, data: Json) -> bool:
     """Whether a subscription wants an event. data: the envelope's."""
-    return any(type_matches(pattern, event_type) for pattern in subscription.events) and passes(
-        subscription.filters, data
-    )
+    named = any(type_matches(pattern, event_type) for pattern in subscription.events)
+    return named and passes(subscription.filters, data) and not is_about(subscription.id, data)
+
+
+def is_about(subscription_id: str, data: Json) -> bool:
+    """Whether an event is about this subscription, which never hears of itself: that it cannot be told is what the
+    event says."""
+    about = data.get("subscription")
+    return isinstance(about, dict) and about.get("id") == subscription_id
 
 
 def passes(filters: Json, data: Json) -> bool:
@@ -148,22 +155,27 @@ def passes(filters: Json, data: Json) -> bool:
     for name, wanted in filters.items():
         if name == "metadata":
             held = metadata if isinstance(metadata, dict) else {}
-            if not all(_is_one_of(held.get(key), values) for key, values in wanted.items()):
-                return False
+            for key, values in wanted.items():
+                if not _is_one_of(held.get(key), values):
+                    return False
         elif not _is_one_of(said.get(name), wanted):
             return False
     return True
 
 
 def _is_one_of(value: Any, wanted: list[Any]) -> bool:
-    """Equal in kind as well as in value: 1 is neither true nor "1"."""
-    return value is not None and any(type(each) is type(value) and each == value for each in wanted)
+    """Equal in kind as well as in value: 1 is neither true nor "1", and nothing is equal to null."""
+    kind = type(value)
+    for each in wanted:  # a loop, because each event asks it of every subscription
+        if type(each) is kind and each == value:
+            return value is not None
+    return False
 
 
 Wish = Callable[[str, Json], bool]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8192)  # fewer than an owner has would all be forgotten before they come round again
 def wish(events: str, filters: str) -> Wish:
     """What the stored texts of a subscription want: (event type, data) -> bool. Each event is matched against every
     subscription of its owner, and most of those share their texts."""

@@ -302,9 +302,9 @@ class Tasks:
         task_id = self._tokens.read(gateway.name, token)
         if gateway.signature is not None:
             gateway.signature.check(headers, body, now)
-        outcome, dispatches = await self._hub.database.write(self._hearing.take_callback, gateway, task_id, body, now)
+        outcome, told = await self._hub.database.write(self._hearing.take_callback, gateway, task_id, body, now)
         log.info("callback.received task=%s gateway=%s outcome=%s", task_id, gateway.name, outcome)
-        self._hub.hand_over(dispatches)
+        self._hub.announce(told)
         if outcome == "look":
             gateway.wake()
         return outcome

@@ -35,6 +35,7 @@ from service.mail import Mail
 from service.mounts import Mount, open_mounts
 from service.pace import Pace
 from service.preparing import Preparing
+from service.pruning import Pruning
 from service.pushing import Push
 from service.replaying import Replaying
 from service.retrying import Retrying
@@ -89,6 +90,7 @@ class Services:
     replaying: Replaying
     content: Content
     archiver: Archiver
+    pruning: Pruning
     secret_key: str
 
 
@@ -131,6 +133,7 @@ async def open_services(
         push = Push(secret_key, settings.webpush.contact)
         origin = urlsplit(base_url).hostname or "reelhook"
         endpoints = Endpoints(settings.deliveries, secret_key, seal, origin)
+        feed = Feed(reads, settings.stream)
         attempting = Attempting(
             egress=egress,
             mail=mail,
@@ -146,10 +149,10 @@ async def open_services(
             attempting=attempting,
             endpoints=endpoints,
             publisher=publisher,
+            news=feed.news,
             settings=settings.deliveries,
             clock=clock,
         )
-        feed = Feed(reads, settings.stream)
         hub = Hub(
             database=database,
             publisher=publisher,
@@ -214,9 +217,16 @@ async def open_services(
                 origin=origin,
             ),
             trying=Trying(database=database, attempting=attempting, links=links, clock=clock),
-            replaying=Replaying(database=database, reads=reads, publisher=publisher, clock=clock),
+            replaying=Replaying(
+                database=database,
+                reads=reads,
+                publisher=publisher,
+                clock=clock,
+                remembered_ms=settings.retention.deliveries,
+            ),
             content=content,
             archiver=Archiver(hub=hub, reads=reads, archive=archive, content=content, chance=chance),
+            pruning=Pruning(database, settings.retention, clock),
             secret_key=secret_key,
         )
 

@@ -13,6 +13,7 @@ log = logging.getLogger("reelhook.worker")
 
 IDEMPOTENCY_KEYS_KEPT_MS = 7 * DAY
 PRUNE_EVERY_MS = HOUR
+PRUNE_ON_MS = SECOND  # where there is more than one turn's work
 CREATES_DRAIN_MS = 20 * SECOND
 
 
@@ -48,12 +49,14 @@ def _note_end(loop: "asyncio.Task[None]") -> None:
 
 async def _prune_for_ever(services: Services) -> None:
     while True:
+        more = False
         try:
             await services.database.write(_prune, services.clock() - IDEMPOTENCY_KEYS_KEPT_MS)
             await services.archiver.prune()
+            more = await services.pruning.turn()
         except Exception:  # housekeeping: an hour later will do
             log.exception("worker.prune_failed")
-        await asyncio.sleep(PRUNE_EVERY_MS / 1000)
+        await asyncio.sleep((PRUNE_ON_MS if more else PRUNE_EVERY_MS) / 1000)
 
 
 def _prune(before: int) -> Transaction[None]:

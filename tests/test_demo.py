@@ -17,7 +17,9 @@ from urllib.request import Request, urlopen
 import pytest
 
 from service.demo_cases import bad_cases, documented_cases
+from service.demo_channels import faults
 from service.demo_count import FIGURES
+from service.demo_turns import MISSED_LEAST
 from service.dialects import DIALECTS
 from service.wire import Json, loads, pick
 from tests.dialects.given import spoken
@@ -107,6 +109,53 @@ def test_the_verifier_verifies_every_request_that_it_gets(played: Played) -> Non
 
 def test_the_flaky_subscriber_needs_more_attempts_than_there_are_deliveries(played: Played) -> None:
     assert played.line["attempts"] > played.line["deliveries"] > played.line["events"]
+
+
+def test_after_a_change_events_are_signed_with_both_secrets(played: Played) -> None:
+    assert 0 < played.line["signed_twice"] < played.line["verified"]
+
+
+def test_a_zap_gets_every_success_and_every_failure_with_the_keys_of_its_sample(played: Played) -> None:
+    assert played.line["hooked"] == played.line["succeeded"] + played.line["failed"]
+
+
+def test_a_channel_gets_a_card_for_every_failure_and_for_nothing_else(played: Played) -> None:
+    assert played.line["cards"] == played.line["failed"]
+
+
+HEADER: Json = {"type": "header", "text": {"type": "plain_text", "text": "Video failed"}}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"blocks": [HEADER]},
+        {"text": "Video failed", "blocks": []},
+        {"text": "Video failed", "blocks": [HEADER] * 51},
+        {"text": "Video failed", "blocks": [{"type": "header", "text": {"type": "plain_text", "text": "x" * 151}}]},
+        {"text": "Video failed", "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": ""}}]},
+        {"text": "Video failed", "blocks": [{"type": "section", "fields": []}]},
+        {"text": "Video failed", "blocks": [{"type": "image", "image_url": "https://x.test/a.png"}]},
+        {"text": "Video failed", "blocks": [{"type": "banner"}]},
+    ],
+)
+def test_the_channel_takes_no_card_that_slack_would_not_take(wrong: Json) -> None:
+    assert list(faults(wrong))
+    assert not list(faults({"text": "Video failed", "blocks": [HEADER]}))
+
+
+def test_one_of_the_cards_is_shown(played: Played) -> None:
+    assert "─ Slack, #videos ─" in played.shown
+    assert "Video failed: " in played.shown
+
+
+def test_who_was_down_is_told_what_it_missed(played: Played) -> None:
+    assert played.line["replayed"] >= MISSED_LEAST
+
+
+def test_a_reader_that_was_cut_off_hears_every_event_once(played: Played) -> None:
+    assert played.line["streamed"] == played.line["events"]
+    assert re.search(r"a reader was cut off behind event \d+, and goes on from there", played.shown)
 
 
 def test_nothing_is_lost(played: Played) -> None:

@@ -1,29 +1,44 @@
 """The documentation is held to the code."""
 
+import importlib
+import pkgutil
 import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+import service.web
 from service.cli import main
 from service.dialects import DIALECTS
 from service.errors import CODES
+from service.formats import OFFERED
+from service.formats_page import page as formats_page
 from service.gateways_page import page as gateway_tables
 from service.gateways_page import tables
+from service.keys import Caller
 from service.model import EVENT_TYPES
+from service.settings import DeliverySettings
 from service.settings_page import page
-from service.web import api, usage
+from service.web.hooks import read_hook
 from service.web.native import KNOWN
+from service.wire import loads
+from service.wishes import KNOWN as WISHES
+from service.wishes import read_wish
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 GATEWAYS = (ROOT / "docs" / "gateways.md").read_text()
+SUBSCRIPTIONS = (ROOT / "docs" / "subscriptions.md").read_text()
 PROSE = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
 
 
 def test_the_settings_page_is_what_the_settings_are():
     assert (ROOT / "docs" / "settings.md").read_text() == page()
+
+
+def test_the_page_of_formats_is_what_the_formats_are():
+    assert (ROOT / "docs" / "formats.md").read_text() == formats_page()
 
 
 def test_the_tables_of_gateways_are_what_the_dialects_do():
@@ -61,14 +76,52 @@ def test_every_parameter_of_a_submit_is_in_the_readme(name):
     assert name in README
 
 
-@pytest.mark.parametrize("path", sorted({route.path for route in (*api.ROUTES, *usage.ROUTES)}))
+@pytest.mark.parametrize("name", OFFERED)
+def test_every_format_is_in_the_readme(name):
+    assert f"`{name}`" in README
+
+
+def test_every_parameter_of_a_subscription_is_in_the_table_of_its_page():
+    section = SUBSCRIPTIONS.partition("\n## Parameters\n")[2].partition("\n## ")[0]
+    named = [name for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for name in re.findall("`(.*?)`", row)]
+    assert sorted(named) == sorted(WISHES)
+
+
+def subscribing():
+    """(page, path, body) of every curl in the documentation that makes a subscription."""
+    for path in PROSE:
+        for block in re.findall(r"^ *```\w*\n(.*?)^ *```", path.read_text(), re.DOTALL | re.MULTILINE):
+            for where, body in re.findall(r"curl \S+(/v1/subscriptions|/v1/hooks) .*?-d '(\{.*?\})'", block, re.DOTALL):
+                yield pytest.param(where, body, id=path.name)
+
+
+@pytest.mark.parametrize(("where", "body"), list(subscribing()))
+def test_every_subscription_that_is_shown_can_be_made(where, body):
+    wished = loads(body)
+    if where == "/v1/hooks":
+        _, wished = read_hook(wished)
+    assert read_wish(wished, Caller(key_id="key_1", name="anna", admin=False), DeliverySettings()).url == wished["url"]
+
+
+def routes():
+    """The paths of every list of routes in service/web."""
+    modules = [
+        importlib.import_module(f"service.web.{each.name}") for each in pkgutil.iter_modules(service.web.__path__)
+    ]
+    return sorted({route.path for module in modules for route in getattr(module, "ROUTES", ())})
+
+
+@pytest.mark.parametrize("path", routes())
 def test_every_route_is_in_the_readme(path):
-    assert path in README
+    assert re.search(re.escape(path) + r"(?![\w/{-])", README), "a longer path that begins with it does not tell of it"
 
 
 @pytest.mark.parametrize(
     "command",
-    ["serve", "worker", "demo", "sandbox", "keys", "migrate", "settings", "gateways", "listen", "trigger", "verify"],
+    [
+        *("serve", "worker", "demo", "sandbox", "keys", "migrate", "settings", "gateways", "formats"),
+        *("listen", "trigger", "verify"),
+    ],
 )
 def test_every_command_of_the_changelog_is_there(command):
     with pytest.raises(SystemExit) as ended:

@@ -13,7 +13,8 @@ from aiosmtpd.smtp import SMTP, AuthResult
 from service.egress import Lost, NotSent, open_egress
 from service.errors import Problem, SettingsError
 from service.guard import Guard
-from service.mail import Mail, read_recipients
+from service.mail import Mail
+from service.mailto import read_recipients
 from service.settings import EmailSettings
 from service.web.serving import listen
 from tests.certificates import certified, server_side

@@ -183,7 +183,13 @@ async def test_a_replay_that_was_left_behind_is_finished_by_the_next_process(tmp
     async with hub(tmp_path, worker=False) as it:
         made = await it.subscribe(URL, retry_seconds=[])
         for _ in range(STEP + 5):
-            event = an_event(id=fresh_id("evt"), owner="anna", task_id=fresh_id("task"), body='{"data":{"task":{}}}')
+            event = an_event(
+                id=fresh_id("evt"),
+                owner="anna",
+                task_id=fresh_id("task"),
+                body='{"data":{"task":{}}}',
+                created_at=it.services.clock() - 1,
+            )
             await it.services.database.write(insert_event, event)
         since = "2020-01-01T00:00:00Z"
         replay = await accepted(it, f"/v1/subscriptions/{made['id']}/replay", since=since, per_second=1000)

@@ -109,6 +109,7 @@ async def post(folder, url: str, *, held: str = "", **changes: Any) -> AsyncIter
             attempting=services.attempting,
             endpoints=services.endpoints,
             publisher=services.publisher,
+            news=lambda owner: None,
             settings=settings.deliveries,
             clock=services.clock,
         )

@@ -33,7 +33,10 @@ ANNA = Caller(key_id="key_1", name="anna", admin=False)
 # --- what they hear
 
 
-TASK = {"external_id": "order-7", "metadata": {"n": 1, "s": "1", "b": True, "nested": {"a": 1}, "none": None}}
+TASK: dict[str, Any] = {
+    "external_id": "order-7",
+    "metadata": {"n": 1, "s": "1", "b": True, "nested": {"a": 1}, "none": None},
+}
 
 
 async def hears(tmp_path, wishes):
@@ -51,7 +54,7 @@ async def hears(tmp_path, wishes):
 
 
 ENDED = b'"task.succeeded"'
-PASSING = (
+PASSING: tuple[Any, ...] = (
     {},
     {"gateway": "easyrouter"},
     {"gateway": ["north", "easyrouter"], "external_id": "order-7"},
@@ -59,7 +62,7 @@ PASSING = (
     {"metadata": {"n": [2, 1], "s": "1", "b": True}},
 )
 # They differ in value or in kind, or name what is not said.
-FAILING = (
+FAILING: tuple[Any, ...] = (
     {"gateway": "Easyrouter"},
     {"gateway": "easyrouter", "external_id": "order-8"},
     {"model": "other"},

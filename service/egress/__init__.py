@@ -27,7 +27,7 @@ import aiohttp
 import httpx
 from aiohttp.abc import AbstractResolver
 
-from service.egress.failures import Lost, NotSent, judged
+from service.egress.failures import Lost, NotSent, judged, plainly
 from service.egress.phases import Stopwatch, watched
 from service.egress.sessions import open_client, open_session
 from service.errors import Problem, invalid
@@ -83,7 +83,7 @@ class Egress:
         except (OSError, TimeoutError, UnicodeError) as error:
             if not must_resolve:
                 return
-            raise invalid(field, f"the host {host} cannot be resolved ({error})") from error
+            raise invalid(field, f"the host {host} cannot be resolved ({plainly(error)})") from error
         for address in addresses:
             refusal = self.guard.refusal(address)
             if refusal is not None:

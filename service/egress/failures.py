@@ -4,6 +4,7 @@ NotSent   the request provably never reached the other side: it may be sent agai
 Lost      it may have arrived, and nobody knows what became of it
 """
 
+import os
 import re
 import ssl
 from collections.abc import Mapping
@@ -92,6 +93,14 @@ def judged(error: BaseException, broken_by: BaseException | None = None) -> NotS
     return Lost(words)
 
 
+def plainly(error: BaseException) -> str:
+    """The system's word for an error, without its number."""
+    number = getattr(error, "errno", None)
+    return (
+        os.strerror(number) if isinstance(number, int) and number > 0 else getattr(error, "strerror", "") or str(error)
+    )
+
+
 def tls_in_words(error: ssl.SSLError | ssl.CertificateError, host: str) -> str:
     """Why a TLS handshake failed."""
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -124,6 +133,7 @@ def _in_words(error: BaseException, words: str) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
         if isinstance(error.os_error, ssl.SSLError):
             return tls_in_words(error.os_error, error.host)
-        reason = str(error.os_error) or "the server hung up during the TLS handshake; it may want a client certificate"
+        reason = plainly(error.os_error)
+        reason = reason or "the server hung up during the TLS handshake; it may want a client certificate"
         return f"cannot connect to {error.host}:{error.port}: {reason}"
     return words

@@ -17,6 +17,7 @@ from service.wire import Json, pick
 LONGEST_LINK = 2_000  # characters
 LONGEST_TEXT = 5_000  # characters: more than any chat format shows, so that each of them sees that it must cut
 FACTS = 10  # as many as a Slack section takes
+API_LINK = "Task (API)"  # where there are no pages
 LABEL = 40  # characters of what a fact is called
 _IMAGES = (".png", ".jpg", ".jpeg", ".gif")
 _LOCAL = (".local", ".localhost", ".internal", ".intranet", ".lan", ".home", ".arpa", ".test", ".invalid")
@@ -185,7 +186,8 @@ def _facts(task: Json, origin: str) -> Iterator[tuple[str, str]]:
     yield "Fell back from", _line(task.get("fallback_from"))
     yield "Gateway said", _line(error.get("gateway_code"))
     if error:
-        yield "Can retry", "yes" if error.get("retryable") is True else "no"
+        retry = error.get("retryable") is True or web_link(_dict(task, "links").get("retry_html"))
+        yield "Can retry", "yes" if retry else "no"
     yield "Reference", _line(task.get("external_id"))
 
 
@@ -198,7 +200,7 @@ def _links(task: Json) -> Iterator[tuple[str, str]]:
     if page:
         yield "Open task", page
     elif itself:
-        yield "Task (API)", itself
+        yield API_LINK, itself
 
 
 def _actions(task: Json) -> Iterator[Action]:

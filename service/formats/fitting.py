@@ -1,5 +1,6 @@
 """Text made to fit a receiver's limits: what is too long ends in "…", and no escape is cut in two."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 
 PLAIN: Mapping[int, str] = {}
@@ -48,3 +49,11 @@ def join(pieces: Iterable[str], separator: str, most: int, *, measure: Callable[
 def backslashed(letters: str) -> dict[int, str]:
     """An escape for `fit` that puts a backslash before each of these."""
     return {ord(letter): f"\\{letter}" for letter in letters}
+
+
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+
+
+def one_line(text: str, most: int) -> str:
+    """Fit for a subject or a title: no line breaks, no control characters, and none that turn the direction of text."""
+    return fit(_UNSEEN.sub("", " ".join(text.split())), most)

@@ -5,9 +5,9 @@ renamed, because saved Zaps and scenarios name them.
 """
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
+from service.formats.card import card_of
 from service.formats.shape import Format, Rendered, Telling
 from service.wire import Json, dump_text, pick
 
@@ -18,7 +18,7 @@ _NUMBER = re.compile(r"-?\d{1,12}(\.\d{1,9})?", re.ASCII)
 
 
 def render(telling: Telling, options: Json) -> Rendered:
-    return Rendered(body=dump_text(flattened(telling.envelope)))
+    return Rendered(body=dump_text(flattened(telling)))
 
 
 FORMAT = Format(
@@ -29,19 +29,24 @@ FORMAT = Format(
 )
 
 
-def flattened(envelope: Json) -> Json:
-    """An event's envelope on one level: strings, numbers, booleans and nulls."""
+def flattened(telling: Telling) -> Json:
+    """An event's envelope on one level: strings, numbers, booleans and nulls. What is about no task says what happened
+    in its title and why in its message, as people are told it."""
+    envelope = telling.envelope
     task = _object(pick(envelope, ("data", "task")))
     video, error, cost = (_object(task.get(name)) for name in ("video", "error", "cost"))
     links = _object(task.get("links"))
-    message = sentence(envelope) if not task else _text(error.get("message"))
+    title, message = _text(task.get("title")), _text(error.get("message"))
+    if not task:
+        card = card_of(telling)
+        title, message = card.headline, card.said or card.headline
     return {
         "id": envelope["id"],
         "event_type": envelope["type"],
         "occurred_at": envelope["timestamp"],
         "task_id": _text(task.get("id")),
         "status": _text(task.get("status")),
-        "title": _text(task.get("title")) if task else headline(envelope),
+        "title": clip(title, HEADLINE_LENGTH),
         "prompt": clip(_text(task.get("prompt")), PROMPT_LENGTH),
         "gateway": _text(task.get("gateway")),
         "model": _text(task.get("model")),
@@ -75,48 +80,9 @@ def flattened(envelope: Json) -> Json:
     } | {METADATA_PREFIX + key: _as_text(value) for key, value in _object(task.get("metadata")).items()}
 
 
-HEADLINES: Mapping[str, str] = {
-    "task.accepted": "Video accepted",
-    "task.running": "Video under way",
-    "task.succeeded": "Video ready",
-    "task.failed": "Video failed",
-    "task.cancelled": "Video cancelled",
-    "task.expired": "Video expired",
-    "subscription.failing": "Subscription failing",
-    "subscription.disabled": "Subscription disabled",
-    "delivery.exhausted": "Event not delivered",
-}
-
-
-def headline(envelope: Json) -> str:
-    """What happened, on one line of at most 150 characters."""
-    about = pick(envelope, ("data", "task", "title")) or pick(envelope, ("data", "subscription", "id"))
-    what = HEADLINES.get(envelope["type"], envelope["type"])
-    words = f"{what}: {about}" if isinstance(about, str) and about else what
-    return one_line(f"Test: {words}" if envelope.get("test") is True else words, HEADLINE_LENGTH)
-
-
-def sentence(envelope: Json) -> str:
-    """Why, where the event says so; the prompt of a task that has no error, and the headline where nothing is said."""
-    data = envelope["data"]
-    reasons = [pick(data, ("task", name)) for name in ("error", "prompt")]
-    reasons += [pick(data, ("delivery", name)) for name in ("last_error", "error")]
-    reasons += [pick(data, ("subscription", name)) for name in ("disabled_reason", "last_error", "error", "reason")]
-    said = (pick(reason, ("message",)) if isinstance(reason, dict) else reason for reason in reasons)
-    return next((each for each in said if isinstance(each, str) and each.strip()), headline(envelope))
-
-
 def clip(text: str | None, most: int) -> str | None:
     """At most so many characters; what was left out is seen by the "…" at the end."""
     return text if text is None or len(text) <= most else text[: most - 1].rstrip() + "…"
-
-
-def one_line(text: str, most: int) -> str:
-    """Fit for a subject or a title: no line breaks, no control characters, and none that turn the direction of text."""
-    return clip(_UNSEEN.sub("", " ".join(text.split())), most) or ""
-
-
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
 
 def _object(value: Any) -> Json:

@@ -8,13 +8,12 @@ from service.errors import Problem
 from service.formats.operational import about_delivery, about_subscription
 from service.formats.standard import show_task
 from service.links import Links
-from service.model import Status, Submission, Task, VideoRequest, first_id, iso
+from service.model import TERMINAL_EVENTS, Status, Submission, Task, VideoRequest, first_id
 from service.subscriptions import Subscription
 from service.wire import Json
 
 TOOK_MS = 84 * SECOND
 LATER_MS = 60 * MINUTE
-WINDOW_MS = 5 * DAY
 
 
 def sample_data(event_type: str, links: Links, now: int) -> Json:
@@ -78,33 +77,38 @@ def _about_task(event_type: str, links: Links, now: int) -> Json:
     return {"task": show_task(sample_task(status, now), links)}
 
 
+def sample_subscription(now: int, *, disabled: bool) -> Subscription:
+    """A subscription whose endpoint has answered nothing but failures for days."""
+    return Subscription(
+        id=first_id("sub", now),
+        owner="sample",
+        url="https://example.com/hook",
+        events=TERMINAL_EVENTS,
+        format="standard",
+        secret="",
+        created_at=now - 30 * DAY,
+        failing_since=now - 3 * DAY,
+        failures=42,
+        disabled_at=now if disabled else None,
+        disabled_reason="a sample: nothing but failures" if disabled else None,
+    )
+
+
 def _about_subscription(event_type: str, links: Links, now: int) -> Json:
-    return {"subscription": _subscription(now, disabled=event_type == "subscription.disabled")}
+    disabled = event_type == "subscription.disabled"
+    about = about_subscription(
+        sample_subscription(now, disabled=disabled),
+        percent=100 if disabled else 50,
+        disables_at=now if disabled else now + 3 * DAY,
+        status=500,
+        error="the endpoint answered HTTP 500",
+    )
+    return {"subscription": about}
 
 
 def _about_delivery(event_type: str, links: Links, now: int) -> Json:
-    told = about_delivery(first_id("dlv", now), first_id("evt", now), "task.succeeded", attempts=11)
-    return {"delivery": told, "subscription": _subscription(now, disabled=False)}
-
-
-def _subscription(now: int, *, disabled: bool) -> Json:
-    """One that has failed for half of the way to disabling, or for all of it."""
-    since, error = now - WINDOW_MS // (1 if disabled else 2), "the endpoint answered HTTP 500"
-    failing = Subscription(
-        id=first_id("sub", since),
-        owner="sample",
-        url="https://example.com/hook",
-        events=("task.*",),
-        format="standard",
-        secret="",
-        created_at=since,
-        failing_since=since,
-        failures=20,
-        disabled_at=now if disabled else None,
-        disabled_reason=f"nothing but failures since {iso(since)}; the last one: {error}" if disabled else None,
-    )
-    percent = 100 if disabled else 50
-    return about_subscription(failing, percent=percent, disables_at=since + WINDOW_MS, status=500, error=error)
+    delivery = about_delivery(first_id("dlv", now), first_id("evt", now), "task.succeeded", attempts=11)
+    return {"delivery": delivery} | _about_subscription("subscription.failing", links, now)
 
 
 _ABOUT: Mapping[str, Callable[[str, Links, int], Json]] = {

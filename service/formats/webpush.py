@@ -5,43 +5,34 @@
 It is kept under 3,000 bytes: push services take 4,096 of the encrypted record (RFC 8030, 7.2), and some take less.
 """
 
-import base64
-import binascii
 import re
 from dataclasses import replace
-from typing import Any
 
 from service.clock import MINUTE, SECOND
 from service.errors import invalid
-from service.formats.flat import headline, one_line, sentence
+from service.formats.card import API_LINK, card_of
+from service.formats.fitting import one_line
 from service.formats.shape import Format, Judgement, Option, Rendered, Target, Telling, Verdict, by_status
 from service.wire import HttpAnswer, Json, dump_text, loads, pick
 
 # Four bytes for each character at most, so that all of it together stays under 3,000 bytes.
 TITLE_LENGTH, BODY_LENGTH, URL_LENGTH = 100, 350, 800
 TTL_S, TTL_MOST_S = 24 * 3600, 28 * 24 * 3600
-KEY_BYTES, AUTH_BYTES = 65, 16  # RFC 8291, 3.1 and 3.2
 VAPID_HINT = (
     "the VAPID key is not the one that the browser subscribed with, or its subject is refused: compare them in the"
     " settings, or have the browser subscribe again"
 )
 
-# P-256 (FIPS 186, curve P-256): y² = x³ - 3x + b. A point that is not on it can be encrypted for by nobody.
-_P = 2**256 - 2**224 + 2**192 + 2**96 - 1
-_B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
-
 
 def render(telling: Telling, options: Json) -> Rendered:
-    envelope = telling.envelope
-    task_id = pick(envelope, ("data", "task", "id"))
-    title, message = headline(envelope), sentence(envelope)
+    card, task_id = card_of(telling), pick(telling.envelope, ("data", "task", "id"))
     body = {
-        "title": one_line(title, TITLE_LENGTH),
-        "body": one_line(message, BODY_LENGTH) if message != title else "",
-        "url": url_of(envelope),
-        "tag": task_id or envelope["id"],  # the news of a task takes the place of what was shown of it before
-        "event_id": envelope["id"],
-        "type": envelope["type"],
+        "title": one_line(card.headline, TITLE_LENGTH),
+        "body": one_line(card.said, BODY_LENGTH),
+        "url": next((url for label, url in card.links if label != API_LINK and len(url) <= URL_LENGTH), None),
+        "tag": task_id or telling.event.id,  # the news of a task takes the place of what was shown of it before
+        "event_id": telling.event.id,
+        "type": card.type,
         "task_id": task_id,
     }
     return Rendered(body=dump_text(body))
@@ -54,12 +45,9 @@ def degrade(body: str) -> str | None:
 
 
 def check(target: Target) -> None:
+    """The browser's keys are checked by who encrypts for them (`pushing`)."""
     if not target.url.startswith("https://"):
         raise invalid("url", "must be the https:// endpoint of a browser's push subscription")
-    key = _read_bytes(target.options.get("p256dh"), "p256dh", KEY_BYTES)
-    if not _is_point(key):
-        raise invalid("format_options.p256dh", "is no public key of P-256")
-    _read_bytes(target.options.get("auth"), "auth", AUTH_BYTES)
     topic = target.options.get("topic")
     if topic is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", topic):  # RFC 8030, 5.4
         raise invalid("format_options.topic", "must be 1 to 32 of the characters A-Z a-z 0-9 - _")
@@ -127,37 +115,3 @@ FORMAT = Format(
     secret_url=True,
     pauses=(10 * SECOND, MINUTE, 10 * MINUTE, 60 * MINUTE),
 )
-
-
-def url_of(envelope: Json) -> str | None:
-    """What a click on the notification opens: a page before a file. One that is too long is left out, never cut."""
-    task = pick(envelope, ("data", "task"))
-    video = pick(task, ("video",))
-    candidates: tuple[Any, ...] = (
-        pick(task, ("links", "self_html")),
-        *(pick(video, (name,)) for name in ("preview_url", "content_url", "url")),
-    )
-    return next((url for url in candidates if _is_web(url) and len(url.encode()) <= URL_LENGTH), None)
-
-
-def _is_web(url: Any) -> bool:
-    return isinstance(url, str) and url.startswith(("https://", "http://"))
-
-
-def _read_bytes(text: Any, name: str, length: int) -> bytes:
-    at = f"format_options.{name}"
-    if not isinstance(text, str) or not re.fullmatch(r"[A-Za-z0-9_-]+={0,2}", text):
-        raise invalid(at, "must be base64url, as PushSubscription.toJSON() has it")
-    bare = text.rstrip("=")
-    try:
-        read = base64.urlsafe_b64decode(bare + "=" * (-len(bare) % 4))
-    except binascii.Error as error:
-        raise invalid(at, "must be base64url, as PushSubscription.toJSON() has it") from error
-    if len(read) != length:
-        raise invalid(at, f"must be {length} bytes as base64url, not {len(read)}")
-    return read
-
-
-def _is_point(key: bytes) -> bool:
-    x, y = int.from_bytes(key[1:33], "big"), int.from_bytes(key[33:], "big")
-    return key[0] == 4 and x < _P and y < _P and (y * y - x * x * x + 3 * x - _B) % _P == 0

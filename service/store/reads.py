@@ -115,6 +115,11 @@ class Reads:
         rows = await self._database.read("feed", owner=owner)
         return int(rows[0]["last"]) if rows else 0
 
+    async def pruned_in_feed(self, owner: str) -> int:
+        """The highest number of an owner's feed that was removed, 0 where all of it is there."""
+        rows = await self._database.read("feed", owner=owner)
+        return int(rows[0]["pruned"]) if rows else 0
+
     async def events_after(self, owner: str, after: int, limit: int, *, task_id: str | None = None) -> list[Event]:
         """The events of an owner's feed that follow a number, oldest first."""
         if task_id is None:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from service.errors import Problem
@@ -161,8 +162,16 @@ def subscription_columns(subscription: Subscription) -> Json:
 
 
 def subscription_from_row(row: Row) -> Subscription:
+    """Each event reads all subscriptions of its owner, and most of them are as they were for the last one: the same
+    row is the same value, which nobody changes."""
+    return _subscription(tuple(row.keys()), tuple(row.values()))
+
+
+@lru_cache(maxsize=4096)
+def _subscription(names: tuple[str, ...], values: tuple[Any, ...]) -> Subscription:
+    row = dict(zip(names, values, strict=True))
     read: Json = {name: loads(row[name]) for name in _SUBSCRIPTION_JSON}
-    return Subscription(**dict(row) | read | {name: tuple(read[name]) for name in _SUBSCRIPTION_LISTS})
+    return Subscription(**row | read | {name: tuple(read[name]) for name in _SUBSCRIPTION_LISTS})
 
 
 def delivery_from_row(row: Row) -> Delivery:

@@ -193,7 +193,8 @@ def _advance(connection: sqlite3.Connection, transaction: Transaction[T]) -> T:
 def _run(connection: sqlite3.Connection, statement: Statement) -> Rows:
     sql = sql_of(statement)
     if statement.many is not None:
-        connection.executemany(sql, statement.many)
+        if statement.many:
+            connection.executemany(sql, statement.many)
         return []
     cursor = connection.execute(sql, statement.params)
     if cursor.description is None:

@@ -11,7 +11,7 @@ from service.store.rows import (
     subscription_from_row,
 )
 from service.store.statements import Row, Transaction, run, run_many
-from service.subscriptions import NEVER, Subscription, wish
+from service.subscriptions import NEVER, Subscription, is_about, wish
 from service.wire import Json, dump_text
 
 
@@ -35,19 +35,15 @@ def subscriptions_to_tell(event: Event, data: Json) -> Transaction[list[Subscrip
 
 
 def _wants(row: Row, event: Event, data: Json) -> bool:
-    return not _is_about(row["id"], data) and wish(row["events"], row["filters"])(event.type, data)
-
-
-def _is_about(subscription_id: str, data: Json) -> bool:
-    """Nobody hears about himself: that he cannot be told is what it says."""
-    about = data.get("subscription")
-    return isinstance(about, dict) and about.get("id") == subscription_id
+    if is_about(row["id"], data):
+        return False
+    return wish(row["events"], row["filters"])(event.type, data)
 
 
 def may_hear(subscription: Subscription, event: Event, data: Json) -> bool:
     """Whether an event is any business of a subscription, whatever it wants."""
     its_owners = bool(subscription.everyone) or subscription.owner == event.owner
-    return its_owners and subscription.task_id in (None, event.task_id) and not _is_about(subscription.id, data)
+    return its_owners and subscription.task_id in (None, event.task_id) and not is_about(subscription.id, data)
 
 
 def insert_deliveries(
@@ -97,7 +93,9 @@ def claim_deliveries(now: int, until: int, lease: str, limit: int) -> Transactio
         subscription = found.get(row["subscription_id"])
         if row["subscription_id"] in changing:
             continue  # due as it was
-        if subscription is None:
+        if not row["body"]:
+            orphans.append({"id": row["id"], "now": now, "reason": "its event is kept no longer"})
+        elif subscription is None:
             orphans.append({"id": row["id"], "now": now, "reason": "the subscription was deleted"})
         elif subscription.disabled_at is not None:
             orphans.append({"id": row["id"], "now": now, "reason": subscription.disabled_reason})

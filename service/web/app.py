@@ -12,7 +12,20 @@ from service import __version__
 from service.dialects import DIALECTS
 from service.mounts import mounted
 from service.settings import Settings
-from service.web import api, callbacks, content, deliveries, feed, hooks, pages, slack, stream, subscriptions, usage
+from service.web import (
+    api,
+    callbacks,
+    content,
+    deliveries,
+    expunging,
+    feed,
+    hooks,
+    pages,
+    slack,
+    stream,
+    subscriptions,
+    usage,
+)
 from service.web.answers import exception_answers, json_answer
 from service.web.compat import gateway_routes
 from service.web.hub_engine import HubEngine
@@ -39,6 +52,7 @@ def create_app(settings: Settings, open_services: OpenServices) -> Starlette:
             *hooks.ROUTES,
             *subscriptions.ROUTES,
             *deliveries.ROUTES,
+            *expunging.ROUTES,
             *feed.ROUTES,
             *stream.ROUTES,
             *usage.ROUTES,

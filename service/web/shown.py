@@ -3,7 +3,7 @@
 from service.clock import SECOND
 from service.formats import FORMATS
 from service.formats.operational import shown_host
-from service.formats.standard import show_task
+from service.formats.standard import envelope, show_task
 from service.gateways import Gateway
 from service.model import (
     Event,
@@ -21,11 +21,15 @@ from service.wiring import Services
 
 
 def show(services: Services, task: Task) -> Json:
-    return show_task(task, services.links)
+    expunged = {} if task.expunged_at is None else {"expunged_at": iso(task.expunged_at)}
+    return show_task(task, services.links) | expunged
 
 
 def show_event(event: Event) -> Json:
-    """The event as its subscribers get it."""
+    """The event as its subscribers get it; once it is expunged, that it was."""
+    if not event.body:
+        emptied = {"data": None, "expunged_at": iso(event.expunged_at)}
+        return envelope(event.id, event.type, event.created_at, {}) | emptied
     body: Json = loads(event.body)
     return body
 
@@ -91,6 +95,7 @@ def show_delivery(delivery: Delivery) -> Json:
         "created_at": iso(delivery.created_at),
         "finished_at": iso(delivery.finished_at),
         "next_attempt_at": None if delivery.next_at == NEVER else iso(delivery.next_at),
+        "expunged_at": iso(delivery.expunged_at),
     }
 
 

@@ -94,7 +94,7 @@ class Stream(Response):
                 connection.abort()
 
     async def _tell(self, watch: Watch, send: Send) -> None:
-        """Until the key is not good any more."""
+        """Until the key is not good any more, or what follows is not there any more."""
         headers = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
         await self._send(send, {"type": "http.response.start", "status": 200, "headers": headers})
         # its position at once: who is cut off before the first event would else begin anew, later
@@ -104,7 +104,11 @@ class Stream(Response):
         said, beat_at = self._after, clock() + pulse_s
         while True:
             watch.begin()
-            events = await self._services.reads.events_after(self._owner, self._after, PAGE)
+            try:
+                events = await self._services.feed.read(self._owner, self._after, PAGE)
+            except Problem:  # he reads more slowly than they are removed: when he resumes he is told so
+                log.info("stream.outrun owner=%s after=%d", self._owner, self._after)
+                return
             for piece, after in _pieces(events, self._wanted):
                 await self._send(send, _part(piece))
                 self._after = said = after

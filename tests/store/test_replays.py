@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from service.clock import DAY
 from service.errors import Problem
 from service.events import Publisher
 from service.links import Links
@@ -33,7 +34,9 @@ LATER = NOW + 60 * MINUTE
 
 
 def replaying(database: Database, now: int = LATER) -> Replaying:
-    return Replaying(database=database, reads=Reads(database), publisher=PUBLISHER, clock=lambda: now)
+    return Replaying(
+        database=database, reads=Reads(database), publisher=PUBLISHER, clock=lambda: now, remembered_ms=DAY
+    )
 
 
 def body_of(**about: Any) -> str:

@@ -8,12 +8,13 @@ INSERT INTO deliveries (
 ON CONFLICT (event_id, subscription_id) DO NOTHING;
 
 -- name: due_deliveries
--- With what is frozen. The lock, or SQLite's one writer, holds them until lease_delivery has its say.
+-- With what is frozen. The lock, or SQLite's one writer, holds them until lease_delivery has its say. A body that is not
+-- there was expunged while somebody had it told again.
 SELECT
     d.id, d.event_id, d.event_type, d.subscription_id, d.attempts, d.base, d.level, d.headers, d.created_at,
     COALESCE(d.body, e.body) AS body
 FROM deliveries d
-JOIN events e ON e.id = d.event_id
+LEFT JOIN events e ON e.id = d.event_id
 WHERE d.next_at IS NOT NULL AND d.next_at <= :now
 ORDER BY d.next_at
 LIMIT :limit

@@ -8,7 +8,7 @@ RETURNING last;
 UPDATE feeds SET last = last WHERE owner = :owner;
 
 -- name: feed
-SELECT last FROM feeds WHERE owner = :owner;
+SELECT last, pruned FROM feeds WHERE owner = :owner;
 
 -- name: insert_event
 -- ON CONFLICT: a task tells each of its facts once; the second teller is told so by an empty answer.

@@ -58,7 +58,7 @@ SELECT * FROM deliveries WHERE subscription_id = :subscription_id AND event_id =
 -- Begun again: the same bytes, a new schedule, and the attempts go on counting.
 UPDATE deliveries SET
     status = 'pending', next_at = :next_at, lease = NULL, finished_at = NULL, base = attempts, replays = replays + 1
-WHERE id = :id AND status <> 'pending'
+WHERE id = :id AND status <> 'pending' AND expunged_at IS NULL
 RETURNING *;
 
 -- name: hurry_delivery

@@ -26,6 +26,9 @@ CREATE TABLE replays (
     CHECK ((finished_at IS NULL) = (ended IS NULL))
 );
 
+-- The latest events of one type, for samples.
+CREATE INDEX events_of_type ON events (owner, type, id);
+
 CREATE INDEX replays_due ON replays (next_at) WHERE next_at IS NOT NULL;
 CREATE INDEX replays_of_subscription ON replays (subscription_id, id);
 CREATE INDEX replays_of_owner ON replays (owner, id);
