@@ -8,7 +8,7 @@ from service.costs import amount_text, read_money
 from service.errors import Problem, SettingsError
 from service.model import Task, iso
 from service.settings import OwnerSettings, Settings
-from service.store.rows import IdempotencyKey, Repeatable, Replay
+from service.store.rows import IdempotencyKey, Repeat, Repeatable
 from service.store.statements import Transaction, run
 from service.store.tasks import insert_task
 from service.subscriptions import Subscription
@@ -42,7 +42,7 @@ class Limits:
         key: IdempotencyKey | None,
         subscription: Subscription | None,
         repeatable: Repeatable | None = None,
-    ) -> Transaction[Replay | None]:
+    ) -> Transaction[Repeat | None]:
         """insert_task, within its owner's limits; a Problem, and nothing of it is stored, when they are reached. A
         repeated submit is told what its first one was, whatever the limits are by now."""
         limit = self._by_owner.get(task.owner, self._otherwise)

@@ -34,7 +34,7 @@ from service.settling import Settled
 from service.signing import CallbackTokens
 from service.store.assets import check_assets
 from service.store.reads import Reads
-from service.store.rows import IdempotencyKey, Repeatable, Replay
+from service.store.rows import IdempotencyKey, Repeat, Repeatable
 from service.store.statements import Transaction
 from service.store.tasks import renew_create
 
@@ -108,7 +108,7 @@ class Tasks:
             await self._egress.vet(order.request.webhook_url, order.webhook_field, must_resolve=False)
         task = self._new_task(order)
         started = await asyncio.shield(self._store_and_start(order, read, task, key, stored))
-        if isinstance(started, Replay):
+        if isinstance(started, Repeat):
             return await self._replay(started, key, order.owner, wait_ms)
         return Submitted(await self._within(started, task, wait_ms))
 
@@ -119,7 +119,7 @@ class Tasks:
         task: Task,
         key: IdempotencyKey | None,
         stored: Callable[[str], None] | None,
-    ) -> "Replay | asyncio.Task[Task]":
+    ) -> "Repeat | asyncio.Task[Task]":
         """In one go: a caller who goes away between the two must not leave a stored task that nobody sends."""
         window_ms = self._settings.submit.repeat_window
         repeatable = None
@@ -135,7 +135,7 @@ class Tasks:
 
     def _store(
         self, order: Order, read: VideoRequest, task: Task, key: IdempotencyKey | None, repeatable: Repeatable | None
-    ) -> Transaction[Replay | None]:
+    ) -> Transaction[Repeat | None]:
         """Store the task, unless its key is known, or it names what belongs to somebody else."""
         replay = yield from self._limits.store(task, key, one_shot(order, task), repeatable)
         if replay is None:
@@ -205,7 +205,7 @@ class Tasks:
         done, _ = await asyncio.wait({sending}, timeout=None if wait_ms is None else wait_ms / 1000)
         return sending.result() if done and not sending.cancelled() and sending.exception() is None else task
 
-    async def _replay(self, replay: Replay, key: IdempotencyKey | None, owner: str, wait_ms: int | None) -> Submitted:
+    async def _replay(self, replay: Repeat, key: IdempotencyKey | None, owner: str, wait_ms: int | None) -> Submitted:
         if key is not None and key.fingerprint != replay.fingerprint:
             raise Problem(
                 "idempotency_conflict",

@@ -377,3 +377,14 @@ async def test_a_zap_that_is_gone_ends_its_hook(tmp_path):
             return (await it.http.get(f"/v1/hooks/{hook['id']}")).json()
 
         await it.until(shown, lambda hook: hook["status"] == "disabled")
+
+
+async def test_a_subscription_that_no_hook_made_is_no_hook(hub_without_worker):
+    it = hub_without_worker
+    made = await it.subscribe("http://127.0.0.1/", format="slack")
+    shown, deleted = (
+        await it.http.get(f"/v1/hooks/{made['id']}"),
+        await it.http.delete(f"/v1/hooks/{made['id']}"),
+    )
+    still = await it.http.get(f"/v1/subscriptions/{made['id']}")
+    assert (shown.status_code, deleted.status_code, still.status_code) == (404, 204, 200)

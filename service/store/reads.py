@@ -13,11 +13,11 @@ from service.model import (
 from service.store.rows import (
     BEFORE_ALL,
     Callback,
-    Replay,
+    Repeat,
     Window,
     attempt_from_row,
     delivery_from_row,
-    replay_from_row,
+    repeat_from_row,
     subscription_from_row,
     task_from_row,
 )
@@ -183,10 +183,10 @@ class Reads:
         (row,) = await self._database.read("request", task_id=task.id)
         return replace(task, request=request_from_json(loads(row["body"])))
 
-    async def replay(self, owner: str, key: str) -> Replay | None:
+    async def replay(self, owner: str, key: str) -> Repeat | None:
         """What an idempotency key stands for, where it is known."""
         rows = await self._database.read("idempotency_key", owner=owner, key=key)
-        return replay_from_row(rows[0]) if rows else None
+        return repeat_from_row(rows[0]) if rows else None
 
     async def archived_size(self) -> int:
         """How many bytes the archive keeps, or has reserved for what is on its way."""

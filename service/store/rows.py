@@ -53,7 +53,7 @@ class Repeatable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replay:
+class Repeat:
     """The task of a create that was sent before, by the same key or by somebody who was not answered; answer: the task
     as its first caller was told, None before that."""
 
@@ -202,12 +202,12 @@ def _problem(body: Json) -> Problem:
     return Problem(**{name: value for name, value in body.items() if name != "retryable"})
 
 
-def replay_from_row(row: Row) -> Replay:
+def repeat_from_row(row: Row) -> Repeat:
     # an answer that was kept before a column came has nothing to say in it
     answer = (
         task_from_row(dict.fromkeys(_TASK_COLUMNS) | _SINCE_ADDED | loads(row["answer"])) if row["answer"] else None
     )
-    return Replay(task_id=row["task_id"], fingerprint=row["fingerprint"], answer=answer)
+    return Repeat(task_id=row["task_id"], fingerprint=row["fingerprint"], answer=answer)
 
 
 def dispatch_from_row(row: Row, subscription: Subscription, lease: str, until: int) -> Dispatch:

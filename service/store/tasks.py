@@ -11,11 +11,11 @@ from service.model import (
 from service.store.rows import (
     Callback,
     IdempotencyKey,
+    Repeat,
     Repeatable,
-    Replay,
     columns_of,
     digest_of,
-    replay_from_row,
+    repeat_from_row,
     task_from_row,
     task_to_json,
 )
@@ -32,7 +32,7 @@ def insert_task(
     key: IdempotencyKey | None,
     subscription: Subscription | None,
     repeatable: Repeatable | None = None,
-) -> Transaction[Replay | None]:
+) -> Transaction[Repeat | None]:
     """Store a task that is about to be prepared or sent, with the caller's one-shot subscription; or, when the
     idempotency key is known already, or the same create was left by a caller who was not answered, store nothing and
     say which task it stands for."""
@@ -47,13 +47,13 @@ def insert_task(
         )
         if not won:
             rows = yield run("idempotency_key", owner=task.owner, key=key.key)
-            return replay_from_row(rows[0])
+            return repeat_from_row(rows[0])
     if repeatable is not None:
         taken = yield run(
             "take_unanswered", owner=task.owner, fingerprint=repeatable.fingerprint, since=repeatable.since
         )
         if taken:
-            return Replay(task_id=taken[0]["task_id"], fingerprint=repeatable.fingerprint, answer=None)
+            return Repeat(task_id=taken[0]["task_id"], fingerprint=repeatable.fingerprint, answer=None)
         yield run(
             "insert_unanswered",
             task_id=task.id,

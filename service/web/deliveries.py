@@ -18,8 +18,8 @@ from service.store.replays import Replay, find_replay, replays_page
 from service.store.rows import FOR_EVER
 from service.subscriptions import Attempt, Delivery, DeliveryStatus, Subscription
 from service.web.answers import json_answer
-from service.web.entry import SMALL_BODY, entered, page, there
-from service.web.requests import WINDOW, read_choice, read_instant, read_json, read_query, read_window
+from service.web.entry import entered, page, read_optional, there
+from service.web.requests import WINDOW, read_choice, read_instant, read_query, read_window
 from service.web.shown import show_delivery, show_replay
 from service.wire import Json, kind_of
 from service.wiring import Services
@@ -96,7 +96,7 @@ async def replay_event(request: Request) -> Response:
     """202 with the deliveries: to one `subscription`, or to all that want it."""
     services, caller = await entered(request)
     event_id = request.path_params["id"]
-    body = await _read_optional(request, ("subscription",))
+    body = await read_optional(request, ("subscription",))
     event = there(await services.reads.event(event_id, caller.owner), f"event {event_id}")
     subscription = None
     if "subscription" in body:
@@ -108,7 +108,7 @@ async def replay_event(request: Request) -> Response:
 async def replay_subscription(request: Request) -> Response:
     """202 with a replay that can be followed at its location."""
     services, caller = await entered(request)
-    body = await _read_optional(request, ("since", "until", "status", "only_missing", "per_second"))
+    body = await read_optional(request, ("since", "until", "status", "only_missing", "per_second"))
     name = request.path_params["id"]
     subscription = there(await services.reads.subscription(name, caller.owner), f"subscription {name}")
     per_second = body.get("per_second", PER_SECOND)
@@ -175,17 +175,6 @@ async def _replay(request: Request, services: Services, caller: Caller) -> Repla
 async def _delivery(request: Request, services: Services, caller: Caller) -> Delivery:
     delivery_id = request.path_params["id"]
     return there(await services.reads.delivery(delivery_id, caller.owner), f"delivery {delivery_id}")
-
-
-async def _read_optional(request: Request, known: tuple[str, ...]) -> Json:
-    """The body, where there is one; null is absent."""
-    if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
-        return {}
-    body = await read_json(request, SMALL_BODY)
-    for name in body:
-        if name not in known:
-            raise invalid(name, f"is no parameter here; known: {', '.join(known)}")
-    return {name: value for name, value in body.items() if value is not None}
 
 
 ROUTES = [

@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.errors import Problem
+from service.errors import Problem, invalid
 from service.keys import Caller
 from service.store.rows import Window
 from service.web.answers import json_answer
-from service.web.requests import identify
+from service.web.requests import identify, read_json
 from service.wire import Json
 from service.wiring import Services
 
@@ -35,6 +35,17 @@ def there(value: T | None, what: str) -> T:
     if value is None:
         raise Problem("not_found", f"there is no {what}")
     return value
+
+
+async def read_optional(request: Request, known: tuple[str, ...]) -> Json:
+    """The body where there is one, with no other members than these; null is absent."""
+    if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
+        return {}
+    body = await read_json(request, SMALL_BODY)
+    for name in body:
+        if name not in known:
+            raise invalid(name, f"is no parameter here; known: {', '.join(known)}")
+    return {name: value for name, value in body.items() if value is not None}
 
 
 def page(found: Sequence[Any], window: Window, show_one: Callable[[Any], Json]) -> Response:

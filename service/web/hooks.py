@@ -11,17 +11,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from service.errors import Problem, invalid
+from service.errors import invalid
 from service.events import made_event
 from service.formats import FORMATS
+from service.formats.operational import shown_host
 from service.formats.samples import sample_data
 from service.formats.shape import Format, Telling, read_options
 from service.model import EVENT_TYPES, TERMINAL_EVENTS, Event, iso
-from service.store.hooks import hooks_page, latest_events
+from service.store.hooks import find_hook, hooks_page, latest_events
 from service.store.telling import delete_subscription
 from service.subscriptions import Subscription, type_matches
 from service.web.answers import json_answer
-from service.web.entry import SMALL_BODY, entered, page
+from service.web.entry import SMALL_BODY, entered, page, there
 from service.web.requests import read_json, read_query, read_window
 from service.wire import Json, kind_of, loads
 from service.wiring import Services
@@ -59,16 +60,15 @@ async def list_hooks(request: Request) -> Response:
 async def get_hook(request: Request) -> Response:
     services, caller = await entered(request)
     hook_id = request.path_params["id"]
-    hook = await services.reads.subscription(hook_id, caller.owner)
-    if hook is None:
-        raise Problem("not_found", f"there is no hook {hook_id}")
-    return json_answer(show_hook(hook))
+    return json_answer(show_hook(there(await find_hook(services.reads, caller.owner, hook_id), f"hook {hook_id}")))
 
 
 async def delete_hook(request: Request) -> Response:
     """204 also when there is none (any more): Zapier shows anything else to people as an error."""
     services, caller = await entered(request)
-    await services.database.write(delete_subscription, request.path_params["id"], caller.owner, services.clock())
+    hook = await find_hook(services.reads, caller.owner, request.path_params["id"])
+    if hook is not None:
+        await services.database.write(delete_subscription, hook.id, caller.owner, services.clock())
     return Response(status_code=204)
 
 
@@ -112,7 +112,7 @@ def show_hook(hook: Subscription) -> Json:
     """Without the secret. event: as it was asked for, one word where it is one; events: always an array."""
     return {
         "id": hook.id,
-        "target_url": hook.url,
+        "target_url": shown_host(hook.url) if FORMATS[hook.format].secret_url else hook.url,
         "event": hook.events[0] if len(hook.events) == 1 else list(hook.events),
         "events": list(hook.events),
         "format": hook.format,

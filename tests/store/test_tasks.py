@@ -12,7 +12,7 @@ from service.model import Status, Submission, Task, VideoRequest
 from service.settling import End, settle
 from service.signing import ContentTokens
 from service.store.reads import Reads
-from service.store.rows import Callback, IdempotencyKey, Replay, Window
+from service.store.rows import Callback, IdempotencyKey, Repeat, Window
 from service.store.statements import Database, Transaction, run
 from service.store.tasks import (
     callback_seen,
@@ -67,7 +67,7 @@ async def test_an_idempotency_key_is_won_once_and_the_loser_stores_nothing(datab
     assert await database.write(insert_task, first, KEY, None) is None
     other = IdempotencyKey(key=KEY.key, fingerprint="xyz")
     told = await database.write(insert_task, second, other, a_subscription(task_id=second.id))
-    assert told == Replay(task_id=first.id, fingerprint="abc", answer=None)
+    assert told == Repeat(task_id=first.id, fingerprint="abc", answer=None)
     assert await reads.task(second.id, None) is None
     assert await database.write(subscriptions_to_tell, an_event(task_id=second.id, type="task.failed"), {}) == []
 

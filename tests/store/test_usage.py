@@ -16,7 +16,7 @@ from service.settings import GatewaySettings, OwnerSettings, PriceSettings, Sett
 from service.settling import End, settle
 from service.signing import ContentTokens
 from service.store.reads import Reads
-from service.store.rows import IdempotencyKey, Replay, Window
+from service.store.rows import IdempotencyKey, Repeat, Window
 from service.store.statements import Database, Params
 from service.usage import COUNTS, GROUPS, MOST_ROWS, book, read_totals
 from service.wire import Json
@@ -136,7 +136,7 @@ def limits(**more: Any) -> Limits:
     return Limits(Settings(owners={"ann": OwnerSettings(**more)}, gateways={"north": priced}))
 
 
-async def stored(database: Database, limits: Limits, **more: Any) -> Problem | Replay | None:
+async def stored(database: Database, limits: Limits, **more: Any) -> Problem | Repeat | None:
     try:
         return await database.write(limits.store, a_task(**more), None, None)
     except Problem as problem:
@@ -181,7 +181,7 @@ async def test_a_repeated_submit_is_answered_beyond_the_limit_too(database: Data
     first = a_task()
     assert await database.write(limits(pending=1).store, first, KEY, None) is None
     told = await database.write(limits(pending=1).store, a_task(), KEY, None)
-    assert told == Replay(task_id=first.id, fingerprint="abc", answer=None)
+    assert told == Repeat(task_id=first.id, fingerprint="abc", answer=None)
 
 
 async def test_a_budget_that_is_used_up_lets_nothing_in(database: Database) -> None:
