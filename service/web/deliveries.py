@@ -114,13 +114,10 @@ async def replay_subscription(request: Request) -> Response:
     per_second = body.get("per_second", PER_SECOND)
     if type(per_second) is not int or not 1 <= per_second <= PER_SECOND_MOST:
         raise invalid("per_second", f"must be a whole number from 1 to {PER_SECOND_MOST}")
-    replay = await services.replaying.begin(
-        subscription,
-        _instant(body, "since", subscription.created_at),
-        _instant(body, "until", FOR_EVER),
-        _read_statuses(body),
-        per_second,
-    )
+    since, until = _instant(body, "since", subscription.created_at), _instant(body, "until", FOR_EVER)
+    if since >= min(until, services.clock()):
+        raise invalid("since", "must be before `until`, and not in the future")
+    replay = await services.replaying.begin(subscription, since, until, _read_statuses(body), per_second)
     return json_answer(show_replay(replay), 202, {"location": f"/v1/replays/{replay.id}"})
 
 
