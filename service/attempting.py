@@ -136,7 +136,7 @@ class Attempting:
             case "webpush":
                 request = self._encrypted(endpoint, request)
         # a certificate that has become unusable is a Problem, which the attempt shows
-        return await self._egress.exchange(request, timeout_ms=timeout_ms, cap=cap, tls=endpoint.tls)
+        return await self._egress.exchange(request, timeout_ms=timeout_ms, cap=cap, tls=await endpoint.tls())
 
     def _encrypted(self, endpoint: Endpoint, request: HttpRequest) -> HttpRequest:
         """The frozen message for one browser; only the encryption differs between attempts."""
