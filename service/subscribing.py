@@ -7,6 +7,7 @@ import logging
 from dataclasses import replace
 from ssl import SSLContext
 
+from service.asides import Asides
 from service.clock import Clock
 from service.egress import Egress
 from service.errors import Problem
@@ -37,6 +38,7 @@ class Subscribing:
         *,
         database: Database,
         egress: Egress,
+        asides: Asides,
         mail: Mail,
         push: Push,
         seal: Seal,
@@ -46,6 +48,7 @@ class Subscribing:
     ) -> None:
         self._database = database
         self._egress = egress
+        self._asides = asides
         self._mail = mail
         self._push = push
         self._seal = seal
@@ -92,7 +95,11 @@ class Subscribing:
         left waiting for ever."""
         deleted = await self._database.write(delete_subscription, subscription.id, of_owner, self._clock())
         if deleted and subscription.made_by == "hook":
-            await unsubscribe_there(self._egress, subscription.url)
+            try:
+                async with self._asides.place():
+                    await unsubscribe_there(self._egress, subscription.url)
+            except Problem as problem:  # it is deleted all the same
+                log.warning("subscription.not_told subscription=%s error=%r", subscription.id, problem.message)
 
     def as_wished(self, subscription: Subscription) -> Json:
         """The body that would make it, what is confided included."""
@@ -165,12 +172,13 @@ class Subscribing:
         if asked == (wish.url, wish.handshake):
             allowed: int | None = subscription.sending.get("allowed_per_minute")
             return allowed
-        return await shake(
-            self._egress,
-            wish.handshake or "",
-            wish.url,
-            secret=subscription.secret,
-            origin=self._origin,
-            rate=wish.sending.get("rate_per_minute"),
-            tls=tls,
-        )
+        async with self._asides.place():
+            return await shake(
+                self._egress,
+                wish.handshake or "",
+                wish.url,
+                secret=subscription.secret,
+                origin=self._origin,
+                rate=wish.sending.get("rate_per_minute"),
+                tls=tls,
+            )

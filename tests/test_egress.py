@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -319,19 +319,32 @@ async def test_surplus_bytes_on_a_kept_connection_are_not_taken_for_an_answer():
     assert len(seen) == 2, "the second request was really sent"
 
 
-async def test_a_kept_connection_is_used_again():
+@asynccontextmanager
+async def answering_each():
+    """A server that answers every request of a connection; its base URL, and its connections."""
     connections = []
 
     async def answer_each(reader, writer):
         connections.append(writer)
         writer.write(ANSWER)
-        try:
+        with suppress(asyncio.IncompleteReadError):
             while await reader.readuntil(b"\r\n\r\n"):
                 writer.write(ANSWER)
-        except asyncio.IncompleteReadError:
-            pass
 
-    async with peer(answer_each) as (url, _), open_egress(Guard(LOOPBACK), "test") as egress:
+    async with peer(answer_each) as (url, _):
+        yield url, connections
+
+
+async def test_a_kept_connection_is_used_again():
+    async with answering_each() as (url, connections), open_egress(Guard(LOOPBACK), "test") as egress:
         for _ in range(3):
             await egress.deliver(HttpRequest(method="POST", url=url), timeout_ms=1_000, cap=100)
     assert len(connections) == 1
+
+
+async def test_what_is_sent_apart_takes_no_connection_from_deliveries():
+    async with answering_each() as (url, connections), open_egress(Guard(LOOPBACK), "test") as egress:
+        for apart in (False, True, False, True):
+            request = HttpRequest(method="POST", url=url)
+            await egress.exchange(request, timeout_ms=1_000, cap=100, apart=apart)
+    assert len(connections) == 3, "one that is kept, and one for each that is apart"

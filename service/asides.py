@@ -1,0 +1,39 @@
+"""What is sent while somebody waits for it, beside the deliveries: few at once, a short line, and a refusal after that.
+
+A test or a handshake goes wherever its owner wishes, at once and as often as he asks: an endpoint that hangs would
+collect them without end.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from service.clock import SECOND
+from service.errors import Problem
+
+AT_ONCE, IN_LINE = 16, 16
+AGAIN_MS = 10 * SECOND  # an endpoint that does not answer has given its place up by then, as a rule
+
+
+class Asides:
+    """Places for requests that are no deliveries, in this process."""
+
+    def __init__(self) -> None:
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._in_line = 0
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """A place for as long as the block lasts; a Problem `rate_limited` when too many wait for one."""
+        if self._places.locked() and self._in_line >= IN_LINE:
+            words = "too many tests and handshakes are under way; try again in a few seconds"
+            raise Problem("rate_limited", words, retry_after_ms=AGAIN_MS)
+        self._in_line += 1
+        try:
+            await self._places.acquire()
+        finally:
+            self._in_line -= 1
+        try:
+            yield
+        finally:
+            self._places.release()
