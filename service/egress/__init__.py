@@ -29,7 +29,7 @@ from aiohttp.abc import AbstractResolver
 
 from service.egress.failures import Lost, NotSent, judged, plainly
 from service.egress.phases import Stopwatch, watched
-from service.egress.sessions import open_client, open_session
+from service.egress.sessions import kept_most, open_client, open_session
 from service.errors import Problem, invalid
 from service.guard import LONGEST_TOLD, Guard, origin_of, read_target
 from service.wire import HttpAnswer, HttpRequest
@@ -218,8 +218,8 @@ async def open_egress(
         resolver = (names or names_of_the_system)()
         stack.push_async_callback(resolver.close)
         opened = [
-            await stack.enter_async_context(open_session(guard, resolver, headers, force_close=closing))
-            for headers, closing in (({}, True), (agent, False), (agent, True), (agent, True))
+            await stack.enter_async_context(open_session(guard, resolver, headers, kept=kept))
+            for headers, kept in (({}, 0), (agent, kept_most()), (agent, 0), (agent, 0))
         ]
         gateways = await stack.enter_async_context(open_client(opened[0], agent))
         yield Egress(guard, resolver, gateways, *opened[1:])
