@@ -96,7 +96,7 @@ class Subscribing:
         deleted = await self._database.write(delete_subscription, subscription.id, of_owner, self._clock())
         if deleted and subscription.made_by == "hook":
             try:
-                async with self._asides.place():
+                async with self._asides.place(subscription.owner):
                     await unsubscribe_there(self._egress, subscription.url)
             except Problem as problem:  # it is deleted all the same
                 log.warning("subscription.not_told subscription=%s error=%r", subscription.id, problem.message)
@@ -172,7 +172,7 @@ class Subscribing:
         if asked == (wish.url, wish.handshake):
             allowed: int | None = subscription.sending.get("allowed_per_minute")
             return allowed
-        async with self._asides.place():
+        async with self._asides.place(subscription.owner):
             return await shake(
                 self._egress,
                 wish.handshake or "",

@@ -59,7 +59,7 @@ class Trying:
             raise Problem("conflict", "a test of this subscription is under way; wait for its answer")
         self._under_way.add(subscription.id)
         try:
-            async with self._asides.place():
+            async with self._asides.place(subscription.owner):
                 return await self._tried(subscription, event_type)
         finally:
             self._under_way.discard(subscription.id)

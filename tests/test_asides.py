@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from service.asides import AT_ONCE, IN_LINE, Asides
+from service.asides import AT_ONCE, IN_LINE, SHARE, Asides
 from service.errors import Problem
 from service.settings import Span
 from tests.hub import SETTINGS, hub
@@ -37,17 +37,21 @@ async def test_a_subscription_can_be_tested_again_when_the_test_before_is_over(t
         assert [(await trial(it, made)).status_code for _ in range(2)] == [200, 200]
 
 
-async def test_more_tests_than_have_a_place_or_can_wait_for_one_are_refused(tmp_path):
+async def test_an_owner_may_have_so_many_tests_under_way_and_leaves_room_for_others(tmp_path):
     async with Sink(0).open() as hanging, hub(tmp_path, settings=PATIENT, worker=False) as it:
-        subscriptions = [await it.subscribe(hanging.url) for _ in range(AT_ONCE + IN_LINE + 3)]
+        subscriptions = [await it.subscribe(hanging.url) for _ in range(SHARE + 3)]
         testing = [trial(it, made) for made in subscriptions]
         answered = asyncio.as_completed(testing)
         refused = [await next(answered) for _ in range(3)]
         assert [each.headers.get("retry-after") for each in refused] == ["10"] * 3
-        await hanging.wait_for(lambda requests: len(requests) == AT_ONCE)
+        await hanging.wait_for(lambda requests: len(requests) == SHARE)
+        theirs = (await it.other.post("/v1/subscriptions", json={"url": hanging.url})).json()
+        another = asyncio.create_task(it.other.post(f"/v1/subscriptions/{theirs['id']}/test"))
+        await hanging.wait_for(lambda requests: len(requests) == SHARE + 1)
         hanging.release()
+        assert (await another).status_code == 200
         codes = Counter([(await each).status_code for each in testing])
-    assert codes == {200: AT_ONCE + IN_LINE, 429: 3}
+    assert codes == {200: SHARE, 429: 3}
 
 
 @asynccontextmanager
@@ -55,12 +59,12 @@ async def full(asides):
     """Every place is taken, and as many wait for one as may."""
     over, taken = asyncio.Event(), asyncio.Semaphore(0)
 
-    async def hold():
-        async with asides.place():
+    async def hold(owner):
+        async with asides.place(owner):
             taken.release()
             await over.wait()
 
-    holding = [asyncio.create_task(hold()) for _ in range(AT_ONCE + IN_LINE)]
+    holding = [asyncio.create_task(hold(f"owner {number}")) for number in range(AT_ONCE + IN_LINE)]
     for _ in range(AT_ONCE):
         await taken.acquire()
     yield holding
@@ -81,9 +85,9 @@ async def test_whoever_goes_away_while_he_waits_leaves_room_for_another():
     asides = Asides()
     async with full(asides) as holding:
         with pytest.raises(Problem, match="too many"):
-            async with asides.place():
+            async with asides.place("anna"):
                 pass
         holding[-1].cancel()
         await asyncio.wait(holding[-1:])
-        another = asyncio.create_task(asides.place().__aenter__())
+        another = asyncio.create_task(asides.place("anna").__aenter__())
     await another
