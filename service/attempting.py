@@ -72,11 +72,12 @@ class Attempting:
         self._clock = clock
         self._chance = chance
 
-    async def attempt(self, dispatch: Dispatch) -> Outcome:
-        """One request, and what to make of its answer. Nothing is raised for whatever the other side does."""
+    async def attempt(self, dispatch: Dispatch, *, apart: bool = False) -> Outcome:
+        """One request, and what to make of its answer. Nothing is raised for whatever the other side does. apart: by a
+        connection that takes none away from deliveries."""
         started_at = self._clock()
         endpoint = self._endpoints.of(dispatch.subscription)
-        sent = await self._send(endpoint, dispatch, started_at)
+        sent = await self._send(endpoint, dispatch, started_at, apart)
         now = self._clock()
         decision = self._decide(endpoint, dispatch, sent.verdict, now)
         attempt = Attempt(
@@ -103,7 +104,7 @@ class Attempting:
         )
         return Outcome(dispatch=dispatch, attempt=attempt, decision=decision)
 
-    async def _send(self, endpoint: Endpoint, dispatch: Dispatch, now: int) -> Sent:
+    async def _send(self, endpoint: Endpoint, dispatch: Dispatch, now: int, apart: bool) -> Sent:
         if endpoint.problem is not None:
             return _unanswered(endpoint.problem, dispatch, {}, ambiguous=False)
         try:
@@ -113,7 +114,7 @@ class Attempting:
             return Sent(verdict=Verdict(judgement=Judgement.REFUSED, error=NOT_MADE))
         shown = _kept(request.headers, secret=endpoint.headers)
         try:
-            exchange = await self._exchange(endpoint, request)
+            exchange = await self._exchange(endpoint, request, apart)
         except NotSent as error:
             return _unanswered(str(error), dispatch, shown, ambiguous=False, timings=error.timings)
         except Lost as error:
@@ -128,7 +129,7 @@ class Attempting:
             verdict = replace(verdict, hint=hint_for(answer.status, text, verdict.error or "", endpoint.target.url))
         return Sent(verdict=verdict, answer=answer, request_headers=shown, timings=exchange.timings)
 
-    async def _exchange(self, endpoint: Endpoint, request: HttpRequest) -> Exchange:
+    async def _exchange(self, endpoint: Endpoint, request: HttpRequest, apart: bool) -> Exchange:
         timeout_ms, cap = endpoint.timeout_ms, self._settings.answer_cap
         match endpoint.format.transport:
             case "smtp":
@@ -136,7 +137,8 @@ class Attempting:
             case "webpush":
                 request = self._encrypted(endpoint, request)
         # a certificate that has become unusable is a Problem, which the attempt shows
-        return await self._egress.exchange(request, timeout_ms=timeout_ms, cap=cap, tls=endpoint.tls)
+        tls = await endpoint.tls()
+        return await self._egress.exchange(request, timeout_ms=timeout_ms, cap=cap, tls=tls, apart=apart)
 
     def _encrypted(self, endpoint: Endpoint, request: HttpRequest) -> HttpRequest:
         """The frozen message for one browser; only the encryption differs between attempts."""

@@ -16,6 +16,7 @@ from service.clock import system_clock
 from service.dialects import DIALECTS
 from service.errors import SettingsError
 from service.keys import insert_key, new_key, revoke_key
+from service.open_files import allow_files
 from service.sandbox import SandboxSettings
 from service.sandbox_script import marker_table
 from service.settings import Settings
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     settings = _settings(options)
+    allow_files()
     host, port = options.host or settings.host, settings.port if options.port is None else options.port
     try:
         listening = listen(host, port)
@@ -92,6 +94,7 @@ def on_signals(stop: Callable[[], None]) -> None:
 
 def work(options: argparse.Namespace) -> int:
     settings = _settings(options)
+    allow_files()
 
     async def until_stopped() -> None:
         stopped = asyncio.Event()

@@ -17,7 +17,7 @@ from service.sealing import Seal, SealBroken
 from service.settings import DeliverySettings
 from service.signing import sign, sign_plainly, signing_key
 from service.subscriptions import Subscription
-from service.tls import tls_context
+from service.tls import tls_context_made
 from service.wire import Json
 
 SIGNATURES = ("v1", "v1a", "sha256")
@@ -46,11 +46,10 @@ class Endpoint:
     certificates: Json = field(default_factory=dict, repr=False)
     problem: str | None = None
 
-    @property
-    def tls(self) -> SSLContext | None:
+    async def tls(self) -> SSLContext | None:
         """The context of its certificates, None for the system's. It is not kept here: one may take a megabyte."""
         pem = self.certificates
-        return tls_context(pem.get("ca"), pem.get("certificate"), pem.get("key")) if pem else None
+        return await tls_context_made(pem.get("ca"), pem.get("certificate"), pem.get("key")) if pem else None
 
     def signed(self, secrets: tuple[str, ...], event_id: str, now: int, body: bytes) -> Mapping[str, str]:
         """The headers that sign an attempt made now (unix ms)."""

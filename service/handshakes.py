@@ -62,7 +62,7 @@ async def unsubscribe_there(egress: Egress, url: str, *, tls: ssl.SSLContext | N
     """Tell an endpoint that nothing will come any more. What it says to that is logged, and changes nothing."""
     try:
         exchange = await egress.exchange(
-            HttpRequest(method="DELETE", url=url), timeout_ms=TIMEOUT_MS, cap=ANSWER_CAP, tls=tls
+            HttpRequest(method="DELETE", url=url), timeout_ms=TIMEOUT_MS, cap=ANSWER_CAP, tls=tls, apart=True
         )
     except (NotSent, Lost) as error:
         # the rest of the URL may be a capability
@@ -73,7 +73,8 @@ async def unsubscribe_there(egress: Egress, url: str, *, tls: ssl.SSLContext | N
 
 async def _asked(egress: Egress, request: HttpRequest, tls: ssl.SSLContext | None, timeout_ms: int) -> HttpAnswer:
     try:
-        return (await egress.exchange(request, timeout_ms=timeout_ms, cap=ANSWER_CAP, tls=tls)).answer
+        exchange = await egress.exchange(request, timeout_ms=timeout_ms, cap=ANSWER_CAP, tls=tls, apart=True)
+        return exchange.answer
     except (NotSent, Lost) as error:
         raise _refused(f"the endpoint could not be asked: {error}") from error
 

@@ -5,7 +5,9 @@ Nothing is stored that could never be sent to, and nothing is asked of an endpoi
 
 import logging
 from dataclasses import replace
+from ssl import SSLContext
 
+from service.asides import Asides
 from service.clock import Clock
 from service.egress import Egress
 from service.errors import Problem
@@ -19,7 +21,7 @@ from service.signing import new_secret
 from service.store.statements import Database
 from service.store.telling import add_within, change_subscription, delete_subscription
 from service.subscriptions import Subscription
-from service.tls import tls_context
+from service.tls import tls_context_made
 from service.wire import Json
 from service.wishes import Wish, as_wished
 
@@ -36,6 +38,7 @@ class Subscribing:
         *,
         database: Database,
         egress: Egress,
+        asides: Asides,
         mail: Mail,
         push: Push,
         seal: Seal,
@@ -45,6 +48,7 @@ class Subscribing:
     ) -> None:
         self._database = database
         self._egress = egress
+        self._asides = asides
         self._mail = mail
         self._push = push
         self._seal = seal
@@ -91,7 +95,11 @@ class Subscribing:
         left waiting for ever."""
         deleted = await self._database.write(delete_subscription, subscription.id, of_owner, self._clock())
         if deleted and subscription.made_by == "hook":
-            await unsubscribe_there(self._egress, subscription.url)
+            try:
+                async with self._asides.place(subscription.owner):
+                    await unsubscribe_there(self._egress, subscription.url)
+            except Problem as problem:  # it is deleted all the same
+                log.warning("subscription.not_told subscription=%s error=%r", subscription.id, problem.message)
 
     def as_wished(self, subscription: Subscription) -> Json:
         """The body that would make it, what is confided included."""
@@ -129,9 +137,11 @@ class Subscribing:
             self._push.check(wish.options["p256dh"], wish.confided["options"]["auth"])
         if before is None or before.url != wish.url or before.format != wish.shape.name:
             await self._vet(wish, field)
-        allowed = None
+        pem, tls, allowed = wish.confided.get("tls"), None, None
+        if pem:  # read in any case: what cannot be used is refused now, and not at the first delivery
+            tls = await tls_context_made(pem.get("ca"), pem.get("certificate"), pem.get("key"))
         if wish.handshake is not None:
-            allowed = await self._allowed(subscription, wish, before)
+            allowed = await self._allowed(subscription, wish, before, tls)
         sealed = self._seal.seal(wish.confided, subscription.id) if wish.confided else None
         return replace(
             subscription,
@@ -154,19 +164,21 @@ class Subscribing:
         else:
             await self._egress.vet(wish.url, field)
 
-    async def _allowed(self, subscription: Subscription, wish: Wish, before: Subscription | None) -> int | None:
+    async def _allowed(
+        self, subscription: Subscription, wish: Wish, before: Subscription | None, tls: SSLContext | None
+    ) -> int | None:
         """How many requests a minute the endpoint allows; it is asked anew when the handshake or the URL is new."""
         asked = None if before is None else (before.url, before.sending.get("handshake"))
         if asked == (wish.url, wish.handshake):
             allowed: int | None = subscription.sending.get("allowed_per_minute")
             return allowed
-        tls = wish.confided.get("tls")
-        return await shake(
-            self._egress,
-            wish.handshake or "",
-            wish.url,
-            secret=subscription.secret,
-            origin=self._origin,
-            rate=wish.sending.get("rate_per_minute"),
-            tls=tls_context(tls.get("ca"), tls.get("certificate"), tls.get("key")) if tls else None,
-        )
+        async with self._asides.place(subscription.owner):
+            return await shake(
+                self._egress,
+                wish.handshake or "",
+                wish.url,
+                secret=subscription.secret,
+                origin=self._origin,
+                rate=wish.sending.get("rate_per_minute"),
+                tls=tls,
+            )

@@ -1,12 +1,14 @@
 """Trying out a subscription: one event that somebody asked for, one attempt, and its answer at once.
 
-It is made under a lease of its own and never tried again, whatever the schedule says. A success brings a disabled
-subscription back; a failure is held against nobody.
+It is made under a lease of its own, apart from the deliveries, and never tried again, whatever the schedule says. One
+of a subscription is made at a time: whoever waits for its answer needs no second one meanwhile. A success brings a
+disabled subscription back; a failure is held against nobody.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from service.asides import Asides
 from service.attempting import Attempting
 from service.clock import SECOND, Clock
 from service.errors import Problem
@@ -36,18 +38,33 @@ class Tried:
 class Trying:
     """Sends test events."""
 
-    def __init__(self, *, database: Database, attempting: Attempting, links: Links, clock: Clock) -> None:
+    def __init__(
+        self, *, database: Database, attempting: Attempting, asides: Asides, links: Links, clock: Clock
+    ) -> None:
         self._database = database
         self._attempting = attempting
+        self._asides = asides
+        self._under_way: set[str] = set()
         self._links = links
         self._clock = clock
 
     async def try_out(self, subscription: Subscription, event_type: str) -> Tried:
-        """Send a sample of this type there, paused or disabled or not; its delivery is on disk afterwards."""
+        """Send a sample of this type there, paused or disabled or not; its delivery is on disk afterwards. A Problem
+        `conflict` while another test of it is under way, `rate_limited` while too many others are."""
         if not FORMATS[subscription.format].offered:
             raise Problem(
                 "conflict", "it is told of its one task in its gateway's own words: there is no sample of those"
             )
+        if subscription.id in self._under_way:
+            raise Problem("conflict", "a test of this subscription is under way; wait for its answer")
+        self._under_way.add(subscription.id)
+        try:
+            async with self._asides.place(subscription.owner):
+                return await self._tried(subscription, event_type)
+        finally:
+            self._under_way.discard(subscription.id)
+
+    async def _tried(self, subscription: Subscription, event_type: str) -> Tried:
         now = self._clock()
         data = sample_data(event_type, self._links, now)
         event, body = made_event(subscription.owner, event_type, data, now, test=True)
@@ -70,10 +87,10 @@ class Trying:
             yield from insert_deliveries(event, [dispatch], leased=True)
 
         await self._database.write(store)
-        outcomes = [await self._attempting.attempt(dispatch)]
+        outcomes = [await self._attempting.attempt(dispatch, apart=True)]
         while (decision := outcomes[-1].decision).level > dispatch.level:  # the same with less in it, at once
             dispatch = replace(dispatch, level=decision.level, base=decision.base, attempts=dispatch.attempts + 1)
-            outcomes.append(await self._attempting.attempt(dispatch))
+            outcomes.append(await self._attempting.attempt(dispatch, apart=True))
         enabled = await self._database.write(_record, outcomes, self._clock())
         return Tried(dispatch.delivery_id, enabled)
 

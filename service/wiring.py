@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from service import __version__
 from service.archive import open_archive
 from service.archiver import Archiver
+from service.asides import Asides
 from service.attempting import Attempting
 from service.cancelling import Cancelling
 from service.clock import Clock, system_clock
@@ -85,6 +86,7 @@ class Services:
     seal: Seal
     mail: Mail
     push: Push
+    asides: Asides
     subscribing: Subscribing
     trying: Trying
     replaying: Replaying
@@ -133,7 +135,7 @@ async def open_services(
         push = Push(secret_key, settings.webpush.contact)
         origin = urlsplit(base_url).hostname or "reelhook"
         endpoints = Endpoints(settings.deliveries, secret_key, seal, origin)
-        feed = Feed(reads, settings.stream)
+        feed, asides = Feed(reads, settings.stream), Asides()
         attempting = Attempting(
             egress=egress,
             mail=mail,
@@ -206,9 +208,11 @@ async def open_services(
             seal=seal,
             mail=mail,
             push=push,
+            asides=asides,
             subscribing=Subscribing(
                 database=database,
                 egress=egress,
+                asides=asides,
                 mail=mail,
                 push=push,
                 seal=seal,
@@ -216,7 +220,7 @@ async def open_services(
                 clock=clock,
                 origin=origin,
             ),
-            trying=Trying(database=database, attempting=attempting, links=links, clock=clock),
+            trying=Trying(database=database, attempting=attempting, asides=asides, links=links, clock=clock),
             replaying=Replaying(
                 database=database,
                 reads=reads,

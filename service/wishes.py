@@ -19,7 +19,7 @@ from service.keys import Caller
 from service.model import EVENT_TYPES, TERMINAL_EVENTS, Status
 from service.settings import DeliverySettings
 from service.subscriptions import FILTERS, Subscription, type_matches
-from service.tls import tls_context
+from service.tls import check_texts
 from service.wire import Json, kind_of
 
 KNOWN = (
@@ -163,7 +163,7 @@ def _read_tls(given: Any, url: str, shape: Format) -> dict[str, str]:
     if given:
         if shape.transport != "http" or not url.startswith("https:"):
             raise invalid("tls", "needs a URL that begins with https://")
-        tls_context(given.get("ca"), given.get("certificate"), given.get("key"))
+        check_texts(given.get("ca"), given.get("certificate"), given.get("key"))
     material: dict[str, str] = given
     return material
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from service.web.serving import listen
@@ -22,7 +22,7 @@ class Certified:
     """A certificate and its key."""
 
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
     @property
     def pem(self) -> str:
@@ -34,10 +34,15 @@ class Certified:
 
 
 def certified(
-    name: str = "127.0.0.1", *, by: Certified | None = None, authority: bool = False, days: tuple[int, int] = (-1, 1)
+    name: str = "127.0.0.1",
+    *,
+    by: Certified | None = None,
+    authority: bool = False,
+    days: tuple[int, int] = (-1, 1),
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None,
 ) -> Certified:
     """A certificate for a host, by an authority or by itself. days: from when and until when it is valid."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
     try:
@@ -59,6 +64,15 @@ def certified(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()), critical=False)
     )
     return Certified(builder.sign(issuer, hashes.SHA256()), key)
+
+
+def rsa_key(*factors: int, **other: int) -> rsa.RSAPrivateKey:
+    """An RSA key of two numbers, primes or not. other: numbers that are to be others than they would be."""
+    p, q = factors
+    d = pow(65_537, -1, (p - 1) * (q - 1))
+    numbers = {"p": p, "q": q, "d": d, "dmp1": d % (p - 1), "dmq1": d % (q - 1), "iqmp": pow(q, -1, p)} | other
+    public = rsa.RSAPublicNumbers(e=65_537, n=p * q)
+    return rsa.RSAPrivateNumbers(**numbers, public_numbers=public).private_key(unsafe_skip_rsa_key_validation=True)
 
 
 def server_side(folder: Path, shown: Certified, *, clients_of: Certified | None = None) -> ssl.SSLContext:

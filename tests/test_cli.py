@@ -114,6 +114,21 @@ def test_each_half_ends_with_zero_when_it_is_told_to(tmp_path, words, number):
         assert process.wait(timeout=30) == 0
 
 
+@pytest.mark.parametrize("words", [["serve", "--no-worker", "--port", "0"], ["worker"]])
+def test_each_half_may_open_as_many_files_as_the_system_lets_it(tmp_path, words):
+    path = tmp_path / "reelhook.toml"
+    path.write_text(f'database = "{tmp_path / "cli.db"}"\n')
+    limited = ("sh", "-c", 'ulimit -S -n 256 && ulimit -H -n 500 && exec "$@"', "sh")
+    with subprocess.Popen(
+        [*limited, sys.executable, "-m", "service", *words, "--config", str(path)], stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        while "open_files.allowed" not in (line := process.stderr.readline()):
+            assert line, "it ended before it said so"
+        process.kill()
+    assert line.endswith("limit=500 before=256\n")
+
+
 async def test_a_sandbox_says_where_it_is(tmp_path):
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "service", "sandbox", "--dialect", "videos", "--port", "0"),

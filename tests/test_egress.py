@@ -2,11 +2,13 @@
 
 import asyncio
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
+from aiohttp import ThreadedResolver
 
 from service.egress import Lost, NotSent, names_of_the_system, open_egress
+from service.egress.sessions import open_session
 from service.errors import Problem
 from service.guard import Guard, read_target
 from service.wire import HttpRequest
@@ -319,19 +321,73 @@ async def test_surplus_bytes_on_a_kept_connection_are_not_taken_for_an_answer():
     assert len(seen) == 2, "the second request was really sent"
 
 
-async def test_a_kept_connection_is_used_again():
+@asynccontextmanager
+async def answering_each():
+    """A server that answers every request of a connection; its base URL, and its connections."""
     connections = []
 
     async def answer_each(reader, writer):
         connections.append(writer)
         writer.write(ANSWER)
-        try:
+        with suppress(asyncio.IncompleteReadError):
             while await reader.readuntil(b"\r\n\r\n"):
                 writer.write(ANSWER)
-        except asyncio.IncompleteReadError:
-            pass
 
-    async with peer(answer_each) as (url, _), open_egress(Guard(LOOPBACK), "test") as egress:
+    async with peer(answer_each) as (url, _):
+        yield url, connections
+
+
+async def test_a_kept_connection_is_used_again():
+    async with answering_each() as (url, connections), open_egress(Guard(LOOPBACK), "test") as egress:
         for _ in range(3):
             await egress.deliver(HttpRequest(method="POST", url=url), timeout_ms=1_000, cap=100)
     assert len(connections) == 1
+
+
+class Anyone(ThreadedResolver):
+    """Every name is this machine's."""
+
+    async def resolve(self, host, port=0, family=socket.AF_INET):
+        return await super().resolve("127.0.0.1", port, family)
+
+
+async def test_of_the_kept_connections_the_one_unused_for_longest_is_closed():
+    used = []
+    async with answering_each() as (url, connections):
+        port = url.rpartition(":")[2]
+        async with open_session(Guard(LOOPBACK), Anyone(), {}, kept=2) as session:
+            for host in ("a", "b", "a", "c", "a", "b"):
+                async with session.post(f"http://{host}.example:{port}/") as response:
+                    await response.read()
+                used.append(len(connections))
+    assert used == [1, 2, 2, 3, 3, 4], "a is kept for as long as it is used, b went when c came"
+
+
+async def test_whatever_the_hosts_no_more_connections_stay_open_than_are_kept():
+    ended = asyncio.Semaphore(0)
+
+    async def answer_once(reader, writer):
+        writer.write(ANSWER)
+        await reader.read()
+        ended.release()
+        writer.close()
+
+    async with (
+        peer(answer_once) as (url, _),
+        open_session(Guard(LOOPBACK), Anyone(), {}, kept=3) as session,
+        asyncio.timeout(10),
+    ):
+        for number in range(20):
+            async with session.post(f"http://h{number}.example:{url.rpartition(':')[2]}/") as response:
+                await response.read()
+        for _ in range(17):
+            await ended.acquire()
+        assert ended.locked(), "three are open"
+
+
+async def test_what_is_sent_apart_takes_no_connection_from_deliveries():
+    async with answering_each() as (url, connections), open_egress(Guard(LOOPBACK), "test") as egress:
+        for apart in (False, True, False, True):
+            request = HttpRequest(method="POST", url=url)
+            await egress.exchange(request, timeout_ms=1_000, cap=100, apart=apart)
+    assert len(connections) == 3, "one that is kept, and one for each that is apart"

@@ -6,16 +6,22 @@ import ssl
 from contextlib import asynccontextmanager, suppress
 
 import pytest
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric import dsa, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 
 from service.egress import NotSent, open_egress
 from service.egress.failures import CERTIFICATES, CLIENT_ALERTS, OTHER_TLS
 from service.errors import Problem
 from service.formats.hints import hint_for
 from service.guard import Guard
-from service.tls import tls_context
+from service.tls import CONTEXTS_KEPT, tls_context, tls_context_made
 from service.web.serving import listen
-from tests.certificates import certified, server_side, tls_peer
+from tests.certificates import Certified, certified, rsa_key, server_side, tls_peer
 from tests.test_egress import LOOPBACK
 from tests.test_egress_timings import told, tried
 
@@ -160,8 +166,22 @@ def test_the_same_texts_have_the_same_context():
     assert tls_context(*texts) is tls_context(*texts)
 
 
+def test_the_context_that_is_used_outlives_those_that_are_not():
+    used, unused = tls_context(CLIENT.pem, None, None), tls_context(OTHER.pem, None, None)
+    for _ in range(CONTEXTS_KEPT):
+        tls_context(certified().pem, None, None)
+        assert tls_context(CLIENT.pem, None, None) is used
+    assert tls_context(OTHER.pem, None, None) is not unused
+
+
 CLIENT, OTHER = certified(), certified()
 ENCRYPTED = CLIENT.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"pw")).decode()
+# whether a number of this size is a prime would take a second to say, and these are not
+LARGE = certified(by=AUTHORITY, key=rsa_key(2**2_304 - 1, 2**2_303 + 23))
+COMPOSITE = certified(by=AUTHORITY, key=rsa_key(2**1_024 - 1, 2**1_023 + 3))
+UNRELATED = Certified(CLIENT.certificate, rsa_key(2**1_024 - 1, 2**1_023 + 3, d=65_539)).key_pem
+DSA_KEY = dsa.generate_private_key(1_024)  # noqa: S505 - it is to be refused
+DSA = DSA_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 @pytest.mark.parametrize(
@@ -178,6 +198,12 @@ ENCRYPTED = CLIENT.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvai
         ((None, CLIENT.pem, CLIENT.pem), "tls.key", "must be a private key"),
         ((None, CLIENT.pem, OTHER.key_pem), "tls.key", "does not belong"),
         ((None, CLIENT.pem, ENCRYPTED), "tls.key", "password"),
+        ((None, CLIENT.pem, "x" * 9_000), "tls.key", "at most 8192 characters"),
+        ((None, CLIENT.pem, LARGE.key_pem), "tls.key", "has 4608 bits"),
+        ((None, LARGE.pem, LARGE.key_pem), "tls.certificate", "an RSA key of 4608 bits"),
+        ((None, COMPOSITE.pem, COMPOSITE.key_pem), "tls.key", "does not belong"),
+        ((None, CLIENT.pem, UNRELATED), "tls.key", "numbers do not belong together"),
+        ((None, CLIENT.pem, DSA), "tls.key", "is a DSA key"),
         ((None, CLIENT.pem, CLIENT.key_pem + "\ud800"), "tls.key", "must be a private key"),
     ],
 )
@@ -186,6 +212,22 @@ def test_what_cannot_be_used_is_refused_by_name(texts, field, words):
         tls_context(*texts)
     assert caught.value.field == field
     assert words in caught.value.message
+
+
+def test_an_rsa_key_of_a_usual_size_can_be_shown():
+    client = certified(key=rsa.generate_private_key(65_537, 2_048))
+    assert isinstance(tls_context(None, client.pem, client.key_pem), ssl.SSLContext)
+
+
+async def test_others_go_on_while_a_context_is_made():
+    client = certified()
+    making = asyncio.create_task(tls_context_made(None, client.pem, client.key_pem))
+    turns = 0
+    while not making.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns > 10
+    assert making.result() is tls_context(None, client.pem, client.key_pem)
 
 
 def test_no_context_leaves_a_server_unverified():

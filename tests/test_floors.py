@@ -67,7 +67,19 @@ FLOORS = {
         "sandbox_script",
         "sandbox_log",
     ),
-    1: ("wire", "byte_ranges", "image_size", "guard", "claiming", "lanes", "breakers", "tls", "sse"),
+    1: (
+        "asides",
+        "open_files",
+        "wire",
+        "byte_ranges",
+        "image_size",
+        "guard",
+        "claiming",
+        "lanes",
+        "breakers",
+        "tls",
+        "sse",
+    ),
     0: ("errors", "clock", ""),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

@@ -75,6 +75,16 @@ async def test_another_path_of_the_host_keeps_what_was_confided(hub_without_work
     assert (shown["headers"], shown["tls"]) == (["authorization"], ["certificate", "key"])
 
 
+async def test_a_certificate_that_cannot_be_used_is_neither_stored_nor_taken_in_a_change(hub_without_worker):
+    it, bad = hub_without_worker, TLS | {"key": certified().key_pem}
+    made = await it.subscribe(URL, tls=TLS)
+    answers = [
+        await it.http.post("/v1/subscriptions", json={"url": URL, "tls": bad}),
+        await it.http.patch(f"/v1/subscriptions/{made['id']}", json={"tls": bad}),
+    ]
+    assert [(each.status_code, each.json()["error"]["field"]) for each in answers] == [(400, "tls.key")] * 2
+
+
 async def test_a_token_is_not_taken_to_another_host(hub_without_worker):
     made = await hub_without_worker.subscribe(**NTFY)
     shown = await changed(hub_without_worker, made, url="http://127.0.0.1:10/")

@@ -366,6 +366,12 @@ def test_a_bad_field_names_itself(field):
     assert refused_for(**BAD[field]) == field
 
 
+def test_reading_a_wish_reads_no_certificates():
+    tls = {"certificate": "no certificate", "key": "no key"}
+    wish = read_wish({"url": "https://a.example/", "tls": tls}, ANNA, DeliverySettings())
+    assert wish.confided == {"tls": tls}
+
+
 json = st.recursive(
     st.none()
     | st.booleans()

@@ -29,7 +29,7 @@ from aiohttp.abc import AbstractResolver
 
 from service.egress.failures import Lost, NotSent, judged, plainly
 from service.egress.phases import Stopwatch, watched
-from service.egress.sessions import open_client, open_session
+from service.egress.sessions import kept_most, open_client, open_session
 from service.errors import Problem, invalid
 from service.guard import LONGEST_TOLD, Guard, origin_of, read_target
 from service.wire import HttpAnswer, HttpRequest
@@ -70,6 +70,7 @@ class Egress:
     _names: AbstractResolver
     _gateways: httpx.AsyncClient
     _deliveries: aiohttp.ClientSession
+    _apart: aiohttp.ClientSession
     _downloads: aiohttp.ClientSession
 
     async def vet(self, url: str, field: str, *, must_resolve: bool = True) -> None:
@@ -118,7 +119,13 @@ class Egress:
         return (await self.exchange(request, timeout_ms=timeout_ms, cap=cap)).answer
 
     async def exchange(
-        self, request: HttpRequest, *, timeout_ms: int, cap: int, tls: ssl.SSLContext | None = None
+        self,
+        request: HttpRequest,
+        *,
+        timeout_ms: int,
+        cap: int,
+        tls: ssl.SSLContext | None = None,
+        apart: bool = False,
     ) -> Exchange:
         """The same with its timings, which NotSent and Lost carry too.
 
@@ -127,11 +134,13 @@ class Egress:
 
         timeout_ms: for all of it, from the resolution of the name to the last byte that is read. tls: whom to believe,
         and who we are, where that is not as usual; connections made with one context are never used with another.
+        apart: over a connection of its own, which takes none away from deliveries.
         """
+        session = self._apart if apart else self._deliveries
         watch = Stopwatch(sending=bool(request.body))
         watching = watched.set(watch)
         try:
-            answer, broken_off = await _sent(self._deliveries, request, request.body, timeout_ms / 1000, cap, tls)
+            answer, broken_off = await _sent(session, request, request.body, timeout_ms / 1000, cap, tls)
         except (NotSent, Lost) as error:
             failure = error
             if isinstance(error, Lost) and watch.ready is None:
@@ -209,11 +218,11 @@ async def open_egress(
         resolver = (names or names_of_the_system)()
         stack.push_async_callback(resolver.close)
         opened = [
-            await stack.enter_async_context(open_session(guard, resolver, headers, force_close=closing))
-            for headers, closing in (({}, True), (agent, False), (agent, True))
+            await stack.enter_async_context(open_session(guard, resolver, headers, kept=kept))
+            for headers, kept in (({}, 0), (agent, kept_most()), (agent, 0), (agent, 0))
         ]
         gateways = await stack.enter_async_context(open_client(opened[0], agent))
-        yield Egress(guard, resolver, gateways, opened[1], opened[2])
+        yield Egress(guard, resolver, gateways, *opened[1:])
 
 
 def names_of_the_system(**options: Any) -> AbstractResolver:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 import time
+from collections import OrderedDict
 from functools import cache, partial
 from ipaddress import ip_address
 from typing import Any
@@ -12,13 +13,16 @@ import aiohttp
 import httpx
 from aiohttp.abc import AbstractResolver
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from httpx_aiohttp import AiohttpTransport
 
 from service.egress.phases import watched
 from service.guard import LONGEST_TOLD, Guard
+from service.open_files import files_allowed
 
 KEEP_ALIVE_S = 60
-CONNECTIONS = 1_000
+CONNECTIONS = 1_000  # in use at once, or half of the files that may be open
+KEPT = 256  # for a next request, or an eighth of those files
 
 
 @cache
@@ -27,16 +31,22 @@ def trust() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def open_session(
-    guard: Guard, names: AbstractResolver, headers: dict[str, str], *, force_close: bool
-) -> aiohttp.ClientSession:
+def kept_most() -> int:
+    """How many connections are kept at once."""
+    return min(KEPT, files_allowed() // 8)
+
+
+def open_session(guard: Guard, names: AbstractResolver, headers: dict[str, str], *, kept: int) -> aiohttp.ClientSession:
+    """kept: how many connections are kept for a next request, those that were used last; 0 for one connection a
+    request."""
     connector = _Connector(
+        kept,
         resolver=names,
         ssl=trust(),
-        limit=CONNECTIONS,
+        limit=min(CONNECTIONS, files_allowed() // 2),
         socket_factory=partial(_socket, guard),
-        force_close=force_close,
-        keepalive_timeout=None if force_close else KEEP_ALIVE_S,
+        force_close=not kept,
+        keepalive_timeout=KEEP_ALIVE_S if kept else None,
     )
     # aiohttp has no public place for this; a test shows that it still takes effect
     connector._factory = partial(_Handler, loop=asyncio.get_running_loop())  # type: ignore[assignment]
@@ -64,7 +74,42 @@ def open_client(session: aiohttp.ClientSession, headers: dict[str, str]) -> http
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Notes when a connection begins to be made; one that was kept takes no time, and notes nothing."""
+    """Notes when a connection begins to be made; one that was kept takes no time, and notes nothing.
+
+    Keeps only so many: aiohttp's own limit counts those in use, and thousands of hosts would leave one behind each.
+    """
+
+    def __init__(self, kept: int, **options: Any) -> None:
+        super().__init__(**options)
+        self._kept_most = kept
+        self._idle: OrderedDict[ResponseHandler, ConnectionKey] = OrderedDict()
+
+    async def _get(self, key: ConnectionKey, traces: list[Any]) -> aiohttp.connector.Connection | None:
+        connection = await super()._get(key, traces)
+        if connection is not None and connection.protocol is not None:
+            self._idle.pop(connection.protocol, None)
+        return connection
+
+    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        super()._release(key, protocol, should_close=should_close)
+        if self._closed or not protocol.is_connected():
+            return
+        self._idle[protocol] = key
+        while len(self._idle) > self._kept_most:
+            self._drop(*self._idle.popitem(last=False))
+
+    def _drop(self, protocol: ResponseHandler, key: ConnectionKey) -> None:
+        """Nothing is under way on it, and by a polite end of TLS the other side could hold it open."""
+        conns = self._conns.get(key)
+        if conns and conns[0][0] is protocol:  # of one host's the first is the one that was used longest ago
+            conns.popleft()
+            if not conns:
+                del self._conns[key]
+        protocol.abort()
+
+    def _cleanup(self) -> None:
+        super()._cleanup()
+        self._idle = OrderedDict((each, key) for each, key in self._idle.items() if each.is_connected())
 
     async def _create_connection(self, req: aiohttp.ClientRequest, *args: Any, **options: Any) -> ResponseHandler:
         watch = watched.get()
