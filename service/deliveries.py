@@ -16,7 +16,7 @@ from service.breakers import Breakers, Broken
 from service.claiming import IDLE_MS, claim_for_ever
 from service.clock import SECOND, Clock
 from service.endpoints import Endpoint, Endpoints
-from service.events import Lease, Publisher
+from service.events import Lease, Publisher, claim_as_wished
 from service.lanes import Lane, Lanes
 from service.model import new_id
 from service.settings import DeliverySettings
@@ -25,7 +25,6 @@ from service.store.reads import Reads
 from service.store.recording import Outcome, Return
 from service.store.rows import Dispatch
 from service.store.statements import Database, Transaction, run_many
-from service.store.telling import claim_deliveries
 from service.subscriptions import Subscription
 
 log = logging.getLogger("reelhook.deliveries")
@@ -136,7 +135,7 @@ class Deliveries:
 
     async def _claim(self) -> list[Dispatch]:
         lease = self._new_lease()
-        return await self._database.write(claim_deliveries, self._clock(), lease.until, lease.token, CLAIM)
+        return await self._database.write(claim_as_wished, self._clock(), lease.until, lease.token, CLAIM)
 
     def _new_lease(self) -> Lease:
         return Lease(f"{self._process}.{next(self._leases)}", self._clock() + self._lease_ms)
@@ -200,7 +199,7 @@ class Deliveries:
             if now + self._settings.timeout + RECORD_MS >= dispatch.leased_until:
                 return self._give_back(dispatch, now)  # the lease would end before the attempt is recorded
             subscription = await self._by_now(dispatch, now)
-            if subscription is None:
+            if subscription is None or subscription.format != dispatch.subscription.format:
                 return self._give_back(dispatch, now)  # whoever claims it sees what has become of its subscription
             dispatch = replace(dispatch, subscription=subscription)
             if (not_before := self._held_until(subscription)) > now:

@@ -61,6 +61,7 @@ class Trying:
             created_at=now,
             body=rendered.body,
             headers=rendered.headers,
+            format=subscription.format,
             lease=new_id("lease", now),
             leased_until=now + LEASE_MS,
         )

@@ -19,6 +19,7 @@ from service.pushing import Push
 from service.sealing import Seal
 from service.settings import DeliverySettings, EmailSettings, Span
 from service.signing import new_secret
+from service.wire import loads
 from tests.hub import SETTINGS, hub
 from tests.servers import Sink, serve
 from tests.store.given import NOW, a_dispatch, a_subscription, an_event
@@ -295,16 +296,37 @@ async def test_the_log_shows_the_body_as_it_was_sent(tmp_path):
         assert delivery["attempts"][0]["request_body"] == sink.requests[0].body.decode()
 
 
-async def test_what_was_made_for_a_format_that_is_changed_meanwhile_comes_to_an_end(tmp_path):
-    async with Sink(500).open() as sink, hub(tmp_path) as it:
-        made = await it.subscribe(sink.url, retry_seconds=[60])
+async def changed(it, subscription, **changes):
+    answer = await it.http.patch(f"/v1/subscriptions/{subscription['id']}", json=changes)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "field"), [("standard", "flat", "event_type"), ("slack", "standard", "data")]
+)
+async def test_what_waits_is_told_in_the_format_that_its_subscription_has_by_then(tmp_path, first, then, field):
+    async with Sink(500, 200).open() as sink, hub(tmp_path) as it:
+        made = await it.subscribe(sink.url, format=first, retry_seconds=[60])
         await it.submit()
         waiting = await tried(it)
-        changed = await it.http.patch(f"/v1/subscriptions/{made['id']}", json={"format": "slack"})
-        assert changed.status_code == 200, changed.text
+        await changed(it, made, format=then)
         await it.http.post(f"/v1/deliveries/{waiting['id']}/replay")
-        (delivery,) = await ended(it, "exhausted")
-        assert "format" in delivery["last_error"]
+        await ended(it, "delivered")
+        before, after = (loads(request.body) for request in sink.requests)
+        assert (field in before, field in after) == (False, True)
+
+
+async def test_what_was_rendered_anew_is_frozen_so(tmp_path):
+    async with Sink(500, 500, 200).open() as sink, hub(tmp_path) as it:
+        made = await it.subscribe(sink.url, retry_seconds=[60, 60])
+        await it.submit()
+        waiting = await tried(it)
+        await changed(it, made, format="flat")
+        for times in (2, 3):
+            await it.http.post(f"/v1/deliveries/{waiting['id']}/replay")
+            await tried(it, times)
+        before, first, second = (request.body for request in sink.requests)
+        assert before != first == second
 
 
 async def test_all_of_a_batch_end_whatever_each_of_them_met(tmp_path):

@@ -76,7 +76,8 @@ class Callback:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
     """A leased delivery with all that an attempt needs. attempts: how many were made before; base: how many of them
-    before it was last begun again. body, headers: as they are frozen; level: how often something is left out of it."""
+    before it was last begun again. body, headers: as they are frozen; format: in which they are, None for the
+    subscription's; level: how often something is left out of the body."""
 
     delivery_id: str
     event_id: str
@@ -87,6 +88,7 @@ class Dispatch:
     lease: str
     leased_until: int
     headers: Mapping[str, str] = field(default_factory=dict)
+    format: str | None = None
     attempts: int = 0
     base: int = 0
     level: int = 0
@@ -211,7 +213,7 @@ def replay_from_row(row: Row) -> Replay:
 
 
 def dispatch_from_row(row: Row, subscription: Subscription, lease: str, until: int) -> Dispatch:
-    names = ("event_id", "event_type", "attempts", "base", "level", "created_at", "body")
+    names = ("event_id", "event_type", "attempts", "base", "level", "created_at", "body", "format")
     return Dispatch(
         delivery_id=row["id"],
         subscription=subscription,

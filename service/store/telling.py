@@ -59,6 +59,7 @@ def insert_deliveries(
                 "event_id": event.id,
                 "event_type": event.type,
                 "subscription_id": dispatch.subscription.id,
+                "format": dispatch.format or dispatch.subscription.format,
                 "body": None if dispatch.body == event.body else dispatch.body,
                 "headers": dump_text(dict(dispatch.headers)) if dispatch.headers else "{}",
                 "now": dispatch.created_at,
@@ -107,6 +108,18 @@ def claim_deliveries(now: int, until: int, lease: str, limit: int) -> Transactio
     yield run_many("lease_delivery", leases + later)
     yield run_many("cancel_delivery", orphans)
     return ready
+
+
+def freeze_delivery(dispatch: Dispatch, event: Event) -> Transaction[None]:
+    """Another body than before, for whoever has it leased."""
+    yield run(
+        "freeze_delivery",
+        id=dispatch.delivery_id,
+        lease=dispatch.lease,
+        format=dispatch.format,
+        body=None if dispatch.body == event.body else dispatch.body,
+        headers=dump_text(dict(dispatch.headers)),
+    )
 
 
 def add_subscription(subscription: Subscription) -> Transaction[None]:

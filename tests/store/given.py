@@ -97,6 +97,7 @@ def a_dispatch(event: Event, subscription: Subscription, **changes: Any) -> Disp
         subscription=subscription,
         created_at=event.created_at,
         body=event.body,
+        format=subscription.format,
         lease=LEASE,
         leased_until=NOW + MINUTE,
     )

@@ -1,9 +1,9 @@
 -- name: insert_delivery
 -- ON CONFLICT: two who replay an event at once both find that there is none.
 INSERT INTO deliveries (
-    id, owner, event_id, event_type, subscription_id, body, headers, status, attempts, created_at, next_at, lease
+    id, owner, event_id, event_type, subscription_id, format, body, headers, status, attempts, created_at, next_at, lease
 ) VALUES (
-    :id, :owner, :event_id, :event_type, :subscription_id, :body, :headers, 'pending', 0, :now, :next_at, :lease
+    :id, :owner, :event_id, :event_type, :subscription_id, :format, :body, :headers, 'pending', 0, :now, :next_at, :lease
 )
 ON CONFLICT (event_id, subscription_id) DO NOTHING;
 
@@ -12,7 +12,7 @@ ON CONFLICT (event_id, subscription_id) DO NOTHING;
 -- there was expunged while somebody had it told again.
 SELECT
     d.id, d.event_id, d.event_type, d.subscription_id, d.attempts, d.base, d.level, d.headers, d.created_at,
-    COALESCE(d.body, e.body) AS body
+    d.format, COALESCE(d.body, e.body) AS body
 FROM deliveries d
 LEFT JOIN events e ON e.id = d.event_id
 WHERE d.next_at IS NOT NULL AND d.next_at <= :now
@@ -27,6 +27,11 @@ SELECT * FROM subscriptions WHERE id IN (
 
 -- name: lease_delivery
 UPDATE deliveries SET next_at = :until, lease = :lease WHERE id = :id;
+
+-- name: freeze_delivery
+-- Anew, by whoever has it: what was left out of the old body is said again.
+UPDATE deliveries SET format = :format, body = :body, headers = :headers, level = 0
+WHERE id = :id AND lease = :lease AND status = 'pending';
 
 -- name: next_delivery
 SELECT MIN(next_at) AS next_at FROM deliveries WHERE next_at IS NOT NULL;
