@@ -64,7 +64,7 @@ class Deliveries:
         self._settings = settings
         self._clock = clock
         self._breakers = Breakers()
-        self._held: dict[str, int] = {}  # subscription -> when it may be sent to again
+        self._held: dict[tuple[str, int], int] = {}  # subscription, revision -> when it may be sent to again
         self._read: dict[str, tuple[int, Subscription | None]] = {}  # subscription -> when it was read, and as what
         self._alarm: asyncio.TimerHandle | None = None
         # two deadlines: one to wait for a free sender, one for the attempt
@@ -195,10 +195,10 @@ class Deliveries:
         took_ms, answered = None, True
         endpoint = None
         try:
+            subscription = await self._by_now(dispatch, self._clock())
             now = self._clock()
             if now + self._settings.timeout + RECORD_MS >= dispatch.leased_until:
                 return self._give_back(dispatch, now)  # the lease would end before the attempt is recorded
-            subscription = await self._by_now(dispatch, now)
             if subscription is None or subscription.format != dispatch.subscription.format:
                 return self._give_back(dispatch, now)  # whoever claims it sees what has become of its subscription
             dispatch = replace(dispatch, subscription=subscription)
@@ -235,7 +235,7 @@ class Deliveries:
 
     def _held_until(self, subscription: Subscription) -> int:
         """Until when the endpoint wants a pause (unix ms), as far as this process has heard."""
-        return max(subscription.held_until, self._held.get(subscription.id, 0))
+        return max(subscription.held_until, self._held.get((subscription.id, subscription.revision), 0))
 
     def _not_before(self, endpoint: Endpoint, lane: Lane[Dispatch], dispatch: Dispatch, now: int) -> int:
         """When this may be sent: not while its host does not answer. What is older than its schedule is sent in any
@@ -249,14 +249,15 @@ class Deliveries:
             self._breakers.note(endpoint.host, endpoint.lane, self._clock(), answered=answered)
         else:  # nobody was asked
             self._breakers.cancel(endpoint.host, endpoint.lane)
-        name, until = outcome.dispatch.subscription.id, outcome.decision.held_until
+        subscription, until = outcome.dispatch.subscription, outcome.decision.held_until
+        key = subscription.id, subscription.revision
         if until:
-            self._held[name] = max(until, self._held.get(name, 0))
+            self._held[key] = max(until, self._held.get(key, 0))
         elif outcome.delivered:
-            self._held.pop(name, None)
+            self._held.pop(key, None)
         if len(self._held) > HELD_MOST:
             now = self._clock()
-            self._held = {name: until for name, until in self._held.items() if until > now}
+            self._held = {key: until for key, until in self._held.items() if until > now}
 
     # --- recording
 

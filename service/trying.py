@@ -1,7 +1,7 @@
 """Trying out a subscription: one event that somebody asked for, one attempt, and its answer at once.
 
 It is made under a lease of its own and never tried again, whatever the schedule says. A success brings a disabled
-subscription back; a failure is held against nobody.
+subscription back, and ends a pause that its endpoint had asked for; a failure is held against nobody.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from service.links import Links
 from service.model import new_id
 from service.store.recording import Outcome, record_attempts
 from service.store.rows import Dispatch, attempt_columns
-from service.store.statements import Database, Transaction, run_many
+from service.store.statements import Database, Transaction, run, run_many
 from service.store.telling import enable_subscription, insert_deliveries, insert_event
 from service.subscriptions import DeliveryStatus, Subscription
 
@@ -89,5 +89,5 @@ def _record(outcomes: Sequence[Outcome], now: int) -> Transaction[bool]:
     if not outcome.delivered:
         return False
     subscription = outcome.dispatch.subscription
-    yield run_many("note_success", [{"id": subscription.id}])
+    yield run("reset_standing", id=subscription.id)
     return subscription.disabled_at is not None and (yield from enable_subscription(subscription.id, now))

@@ -43,6 +43,20 @@ async def answering(status, headers=None, body=""):
         yield url, seen
 
 
+@asynccontextmanager
+async def answering_in_turn(*answers):
+    """One that answers each of these, (status, headers), once, and the last one from then on."""
+    seen = []
+
+    async def receive(request: Request) -> Response:
+        status, headers = answers[min(len(seen), len(answers) - 1)]
+        seen.append(await request.body())
+        return Response("", status, headers)
+
+    async with serve(Starlette(routes=[Route("/{path:path}", receive, methods=["POST"])])) as url:
+        yield url, seen
+
+
 async def ended(it, status, number=1):
     """The deliveries, when so many stand so and there are no others."""
     found = await it.until(
@@ -230,6 +244,44 @@ async def test_a_busy_endpoint_is_left_alone_after_a_restart_too(tmp_path):
             await well.wait_for(lambda found: len(found) >= 2)
             assert len(await waiting(it, busy)) == 2
         assert len(seen) == 1
+
+
+async def held(it, subscription):
+    path = f"/v1/subscriptions/{subscription['id']}"
+    await it.until(lambda: it.http.get(path), lambda found: found.json()["held_until"])
+
+
+async def test_a_test_that_is_answered_ends_the_pause_that_was_asked_for(tmp_path):
+    busy = (429, {"retry-after": "3600"})
+    async with answering_in_turn(busy, (200, {})) as (url, seen), hub(tmp_path) as it:
+        made = await it.subscribe(url)
+        await it.submit()
+        await held(it, made)
+        answer = await it.post(f"/v1/subscriptions/{made['id']}/test")
+        assert answer.json()["status"] == "delivered"
+        await it.submit()
+        await it.until(lambda: asyncio.sleep(0, seen), lambda seen: len(seen) >= 3)
+
+
+async def test_what_was_held_against_one_url_is_not_held_against_the_next(tmp_path):
+    async with answering(429, {"retry-after": "3600"}) as (url, _), Sink().open() as sink, hub(tmp_path) as it:
+        made = await it.subscribe(url)
+        await it.submit()
+        await held(it, made)
+        await changed(it, made, url=sink.url)
+        shown = (await it.http.get(f"/v1/subscriptions/{made['id']}")).json()
+        assert (shown["held_until"], shown["failures"], shown["failing_since"]) == (None, 0, None)
+        await it.submit()
+        await sink.wait_for(lambda found: len(found) >= 1)
+
+
+async def test_another_change_leaves_the_pause_as_it_is(tmp_path):
+    async with answering(429, {"retry-after": "3600"}) as (url, _), hub(tmp_path) as it:
+        made = await it.subscribe(url)
+        await it.submit()
+        await held(it, made)
+        await changed(it, made, description="the same place")
+        assert (await it.http.get(f"/v1/subscriptions/{made['id']}")).json()["held_until"]
 
 
 async def test_an_error_that_holds_nobody_is_one_deliverys_alone(tmp_path):

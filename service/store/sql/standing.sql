@@ -3,6 +3,11 @@
 UPDATE subscriptions SET failing_since = NULL, failures = 0, warned = 0, held_until = 0
 WHERE id = :id AND (failing_since IS NOT NULL OR held_until > 0);
 
+-- name: reset_standing
+-- A test was answered: what was held against the endpoint is over, and whoever remembers it as it was forgets that.
+UPDATE subscriptions SET failing_since = NULL, failures = 0, warned = 0, held_until = 0, revision = revision + 1
+WHERE id = :id;
+
 -- name: note_failure
 UPDATE subscriptions SET
     failing_since = COALESCE(failing_since, :since), failures = failures + :failures,
