@@ -15,7 +15,7 @@ from service.attempting import Attempting
 from service.breakers import Breakers, Broken
 from service.claiming import IDLE_MS, claim_for_ever
 from service.clock import SECOND, Clock
-from service.endpoints import Endpoint, Endpoints
+from service.endpoints import UNSENT_MS, Endpoint, Endpoints
 from service.events import Lease, Publisher, claim_as_wished
 from service.lanes import Lane, Lanes
 from service.model import new_id
@@ -221,9 +221,11 @@ class Deliveries:
 
     async def _by_now(self, dispatch: Dispatch, now: int) -> Subscription | None:
         """Its subscription; read anew where it has waited since it was leased. None where nothing may be sent to it any
-        more, or for now."""
+        more, or for now, or this is not to be sent: it was expunged, or is another's by now."""
         if now - (dispatch.leased_until - self._lease_ms) < STALE_MS:
             return dispatch.subscription
+        if not await self._reads.holds(dispatch.delivery_id, dispatch.lease):
+            return None
         name = dispatch.subscription.id
         at, found = self._read.get(name, (0, None))
         if now - at >= STALE_MS:
@@ -241,7 +243,7 @@ class Deliveries:
         """When this may be sent: not while its host does not answer. What is older than its schedule is sent in any
         case, so that it comes to its end."""
         admitted_at = self._breakers.admit(endpoint.host, endpoint.lane, now, trusted=lane.trusted)
-        overdue = now - dispatch.created_at > sum(endpoint.pauses) and dispatch.base == 0
+        overdue = now - dispatch.begun_at > max(sum(endpoint.pauses), UNSENT_MS if endpoint.sparing else 0)
         return now if admitted_at is None or overdue else admitted_at
 
     def _learn(self, endpoint: Endpoint, outcome: Outcome, answered: bool) -> None:

@@ -81,6 +81,7 @@ class Publisher:
                 event_type=telling.event.type,
                 subscription=subscription,
                 created_at=now,
+                begun_at=now,
                 body=rendered.body if rendered else telling.event.body,
                 headers=rendered.headers if rendered else {},
                 format=subscription.format,

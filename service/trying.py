@@ -1,6 +1,7 @@
 """Trying out a subscription: one event that somebody asked for, one attempt, and its answer at once.
 
-It is made under a lease of its own and never tried again, whatever the schedule says. A success brings a disabled
+It is made under a lease of its own and never tried again, whatever the schedule says, and whatever becomes of this
+process. A success brings a disabled
 subscription back, and ends a pause that its endpoint had asked for; a failure is held against nobody.
 """
 
@@ -59,6 +60,7 @@ class Trying:
             event_type=event_type,
             subscription=subscription,
             created_at=now,
+            begun_at=now,
             body=rendered.body,
             headers=rendered.headers,
             format=subscription.format,
@@ -68,7 +70,7 @@ class Trying:
 
         def store() -> Transaction[None]:
             yield from insert_event(event)
-            yield from insert_deliveries(event, [dispatch], leased=True)
+            yield from insert_deliveries(event, [dispatch], leased=True, once=True)
 
         await self._database.write(store)
         outcomes = [await self._attempting.attempt(dispatch)]

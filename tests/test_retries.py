@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from service.attempting import Attempting
+from service.clock import HOUR, SECOND
 from service.egress import open_egress
 from service.endpoints import Endpoints
 from service.guard import Guard
@@ -46,7 +47,7 @@ async def answering(status, headers=None, body=""):
 @asynccontextmanager
 async def answering_in_turn(*answers):
     """One that answers each of these, (status, headers), once, and the last one from then on."""
-    seen = []
+    seen: list[bytes] = []
 
     async def receive(request: Request) -> Response:
         status, headers = answers[min(len(seen), len(answers) - 1)]
@@ -107,8 +108,8 @@ class Hand:
         return self.now
 
 
-def attempting_by(clock, egress):
-    """With the schedule of the settings, each pause as long as in the middle."""
+def attempting_by(clock, egress, chance=0.5):
+    """With the schedule of the settings; by default each pause is as long as in the middle."""
     seal, settings = Seal("k" * 32), DeliverySettings()
     return Attempting(
         egress=egress,
@@ -117,13 +118,26 @@ def attempting_by(clock, egress):
         endpoints=Endpoints(settings, "k" * 32, seal, "reelhook"),
         settings=settings,
         clock=clock,
-        chance=lambda: 0.5,
+        chance=lambda: chance,
     )
 
 
-def dispatch_to(url, now):
+def dispatch_to(url, now, **changes):
     event = an_event(created_at=now)
-    return a_dispatch(event, a_subscription(url=url, secret=new_secret()))
+    return a_dispatch(event, a_subscription(url=url, secret=new_secret(), **changes))
+
+
+async def attempted_to_the_end(attempting, clock, dispatch):
+    """When each attempt was made, until the delivery is over; the clock is put on between them."""
+    times = []
+    while True:
+        times.append(clock.now)
+        decision = (await attempting.attempt(dispatch)).decision
+        if decision.next_at is None:
+            return times
+        clock.now = decision.next_at
+        again = {"base": decision.base, "unsent": decision.unsent, "level": decision.level}
+        dispatch = replace(dispatch, attempts=dispatch.attempts + 1, **again)
 
 
 # --- once its status has come, an answer counts
@@ -304,6 +318,35 @@ async def test_chat_formats_get_three_attempts(tmp_path):
             waiting = await tried(it, times)
             await it.http.post(f"/v1/deliveries/{waiting['id']}/replay")  # it waits for minutes otherwise
         assert len((await ended(it, "exhausted"))[0]["attempts"]) == 3
+
+
+async def test_a_message_that_never_left_is_tried_again_for_hours_in_a_chat_too():
+    clock = Hand()
+    async with open_egress(Guard(LOOPBACK), "test") as egress:
+        dispatch = dispatch_to("http://127.0.0.1:1/", clock(), format="mattermost")
+        times = await attempted_to_the_end(attempting_by(clock, egress), clock, dispatch)
+    assert 6 * HOUR <= times[-1] - times[0] < 7 * HOUR
+
+
+async def test_where_nobody_was_the_few_attempts_of_a_chat_are_still_there():
+    clock = Hand()
+    async with open_egress(Guard(LOOPBACK), "test") as egress:
+        attempting = attempting_by(clock, egress)
+        dispatch = dispatch_to("http://127.0.0.1:1/", clock(), format="mattermost")
+        decision = (await attempting.attempt(dispatch)).decision
+        async with answering(500) as (url, seen):
+            there = replace(dispatch.subscription, url=url + "/", revision=2)
+            back = replace(dispatch, subscription=there, attempts=1, base=decision.base, unsent=decision.unsent)
+            await attempted_to_the_end(attempting, clock, back)
+    assert len(seen) == 3
+
+
+async def test_a_chat_that_is_out_for_half_a_minute_loses_nothing():
+    clock = Hand()
+    async with answering(500) as (url, _), open_egress(Guard(LOOPBACK), "test") as egress:
+        dispatch = dispatch_to(url + "/", clock(), format="mattermost")
+        times = await attempted_to_the_end(attempting_by(clock, egress, chance=0), clock, dispatch)
+    assert times[-1] - times[0] >= 30 * SECOND
 
 
 async def test_a_schedule_of_its_own_takes_effect(tmp_path):

@@ -142,6 +142,10 @@ class Reads:
         rows = await self._database.read("delivery", id=delivery_id, owner=owner)
         return delivery_from_row(rows[0]) if rows else None
 
+    async def holds(self, delivery_id: str, lease: str) -> bool:
+        """Whether a delivery is still to be sent, by whoever has this lease."""
+        return bool(await self._database.read("leased_delivery", id=delivery_id, lease=lease))
+
     async def deliveries(
         self,
         owner: str | None,

@@ -76,7 +76,8 @@ class Callback:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
     """A leased delivery with all that an attempt needs. attempts: how many were made before; base: how many of them
-    before it was last begun again. body, headers: as they are frozen; format: in which they are, None for the
+    before it was last begun again; begun_at: when that was, or when it was made (unix ms); unsent: how many since then
+    never left. body, headers: as they are frozen; format: in which they are, None for the
     subscription's; level: how often something is left out of the body."""
 
     delivery_id: str
@@ -84,6 +85,7 @@ class Dispatch:
     event_type: str
     subscription: Subscription
     created_at: int
+    begun_at: int
     body: str
     lease: str
     leased_until: int
@@ -91,6 +93,7 @@ class Dispatch:
     format: str | None = None
     attempts: int = 0
     base: int = 0
+    unsent: int = 0
     level: int = 0
 
 
@@ -212,13 +215,14 @@ def replay_from_row(row: Row) -> Replay:
     return Replay(task_id=row["task_id"], fingerprint=row["fingerprint"], answer=answer)
 
 
-def dispatch_from_row(row: Row, subscription: Subscription, lease: str, until: int) -> Dispatch:
-    names = ("event_id", "event_type", "attempts", "base", "level", "created_at", "body", "format")
+def dispatch_from_row(row: Row, subscription: Subscription, lease: str, until: int, now: int) -> Dispatch:
+    names = ("event_id", "event_type", "attempts", "base", "unsent", "level", "created_at", "body", "format")
     return Dispatch(
         delivery_id=row["id"],
         subscription=subscription,
         headers=loads(row["headers"]) if row["headers"] != "{}" else {},
         lease=lease,
         leased_until=until,
+        begun_at=now if row["begun_at"] is None else row["begun_at"],
         **{name: row[name] for name in names},
     )
