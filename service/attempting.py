@@ -29,6 +29,7 @@ log = logging.getLogger("reelhook.deliveries")
 
 RESPONSE_KEPT = 2_048  # bytes of an answer that the log shows
 HEADERS_KEPT, HEADER_KEPT = 40, 500
+ERROR_KEPT = 200  # characters
 HOLD_MS = 30 * SECOND  # for which a whole subscription waits whose endpoint says that it is busy, and not for how long
 FREE_STEPS = (
     200  # attempts of a delivery at which an endpoint may ask for less than its schedule's pause, free of charge
@@ -128,6 +129,8 @@ class Attempting:
             return Sent(verdict=Verdict(judgement=Judgement.REFUSED, error=problem.message))
         answer = exchange.answer
         verdict = endpoint.format.judge(answer, self._clock())
+        if verdict.error is not None:
+            verdict = replace(verdict, error=_cut(verdict.error))
         if verdict.judgement is not Judgement.DELIVERED and verdict.hint is None:
             text = answer.body[:RESPONSE_KEPT].decode("utf-8", "replace")
             verdict = replace(verdict, hint=hint_for(answer.status, text, verdict.error or "", endpoint.target.url))
@@ -253,6 +256,12 @@ def _kept(headers: Mapping[str, str], secret: Mapping[str, str] | None = None) -
         name: BLANK if name.lower() in blank else _clean(value[:HEADER_KEPT])
         for name, value in islice(headers.items(), HEADERS_KEPT)
     }
+
+
+def _cut(error: str) -> str:
+    """It may quote the answer, and goes into the log, the subscription and the reason for its end."""
+    words = _clean(" ".join(error[: 4 * ERROR_KEPT].split()))
+    return words if len(words) <= ERROR_KEPT else words[: ERROR_KEPT - 1] + BLANK
 
 
 def _clean(text: str) -> str:

@@ -12,9 +12,9 @@ from dataclasses import replace
 from itertools import count
 
 from service.attempting import Attempting
-from service.breakers import Breakers, Broken
+from service.breakers import HOSTS_MOST, Breakers, Broken
 from service.claiming import IDLE_MS, claim_for_ever
-from service.clock import SECOND, Clock
+from service.clock import DAY, SECOND, Clock
 from service.endpoints import UNSENT_MS, Endpoint, Endpoints
 from service.events import Lease, Publisher, claim_as_wished
 from service.lanes import Lane, Lanes
@@ -24,7 +24,7 @@ from service.standing import record
 from service.store.reads import Reads
 from service.store.recording import Outcome, Return
 from service.store.rows import Dispatch
-from service.store.statements import Database, Transaction, run_many
+from service.store.statements import Database, Transaction, run, run_many
 from service.subscriptions import Subscription
 
 log = logging.getLogger("reelhook.deliveries")
@@ -36,6 +36,7 @@ WAITING_MOST = 20_000  # leased and waiting, of all lanes together
 SLOW_MS = SECOND  # attempts that take longer are slow; where the deadline is short, a quarter of it is
 HELD_MOST = 10_000  # subscriptions whose pause this process remembers
 STALE_MS = 200  # what has waited for longer is sent as its subscription wishes by now, if at all
+REMEMBERED_MS = DAY  # after which a host's breaker says nothing about it any more
 RECORD_AGAIN_S = 1
 RECORD_DRAIN_S = 10
 
@@ -112,7 +113,7 @@ class Deliveries:
 
     async def run(self) -> None:
         """Send until cancelled; then finish the attempts under way, record them, and give the rest back."""
-        self._breakers.restore(Broken(**row) for row in await self._reads.breakers())
+        await self._restore_breakers()
         self._running = True
         try:
             await claim_for_ever(
@@ -126,6 +127,12 @@ class Deliveries:
         finally:
             self._running = False
             await self._drain()
+
+    async def _restore_breakers(self) -> None:
+        """Of hosts that somebody has asked lately; the rest is forgotten."""
+        since = self._clock() - REMEMBERED_MS
+        await self._database.write(_forget_breakers, since)
+        self._breakers.restore(Broken(**row) for row in await self._reads.breakers(since, HOSTS_MOST))
 
     async def _until_due(self) -> int:
         if self._lanes.waiting > WAITING_MOST - CLAIM:
@@ -311,3 +318,7 @@ class Deliveries:
         yield run_many("keep_breaker", kept)
         yield run_many("close_breaker", [{"host": host} for host in mended])
         return told
+
+
+def _forget_breakers(before: int) -> Transaction[None]:
+    yield run("prune_breakers", before=before)

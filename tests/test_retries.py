@@ -1,6 +1,7 @@
 """What an answer means, over real HTTP: when it is tried again, and when never."""
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -206,6 +207,26 @@ async def test_whatever_an_endpoint_says_is_written_down_and_stops_nobody(tmp_pa
 
 
 # --- whom a wish for a pause concerns
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "body"),
+    [
+        (
+            "telegram",
+            {"chat_id": "1", "token": "1:abcdefghijkl"},
+            {"ok": False, "description": "no\x00 \ud800" * 9_000},
+        ),
+        ("ntfy", {"topic": "a"}, {"error": "no " * 20_000}),
+        ("standard", {}, {"error": "no " * 20_000}),
+    ],
+)
+async def test_an_error_quotes_no_more_of_an_answer_than_people_read(tmp_path, name, options, body):
+    async with answering(400, body=json.dumps(body)) as (url, _), hub(tmp_path) as it:
+        await it.subscribe(url, format=name, format_options=options, retry_seconds=[])
+        await it.submit()
+        (delivery,) = await ended(it, "exhausted")
+        assert len(delivery["last_error"]) <= 200
 
 
 async def test_a_redirect_is_a_failure_and_nobody_goes_there(tmp_path):

@@ -169,9 +169,10 @@ class Reads:
         rows = await self._database.read("attempts", delivery_id=delivery_id)
         return [attempt_from_row(row) for row in rows]
 
-    async def breakers(self) -> Rows:
-        """{host, opened, open_until} of the hosts that did not answer when this was last said."""
-        return await self._database.read("breakers")
+    async def breakers(self, since: int = 0, most: int = 100) -> Rows:
+        """{host, opened, open_until} of the hosts that did not answer when this was last said; the latest of those that
+        were open after `since` (unix ms), the last one last."""
+        return await self._database.read("breakers", since=since, most=most)
 
     async def durations(self, gateway: str, model: str, limit: int) -> list[int]:
         rows = await self._database.read("recent_durations", gateway=gateway, model=model, limit=limit)

@@ -19,7 +19,15 @@ RETURNING *;
 UPDATE subscriptions SET warned = :warned WHERE id = :id AND warned < :warned RETURNING id;
 
 -- name: breakers
-SELECT host, opened, open_until FROM breakers ORDER BY host;
+-- The latest, oldest first.
+SELECT host, opened, open_until FROM (
+    SELECT host, opened, open_until FROM breakers WHERE open_until > :since ORDER BY open_until DESC, host LIMIT :most
+) latest
+ORDER BY open_until, host;
+
+-- name: prune_breakers
+-- Of hosts that nobody has asked for so long, or has anything for any more.
+DELETE FROM breakers WHERE open_until <= :before;
 
 -- name: keep_breaker
 INSERT INTO breakers (host, opened, open_until) VALUES (:host, :opened, :open_until)
