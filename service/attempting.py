@@ -12,7 +12,7 @@ from itertools import islice
 from service import __version__
 from service.clock import SECOND, Clock
 from service.egress import Egress, Exchange, Lost, NotSent
-from service.endpoints import Endpoint, Endpoints, secrets_of
+from service.endpoints import UNSENT_MS, Endpoint, Endpoints, secrets_of
 from service.errors import Problem
 from service.formats.hints import hint_for
 from service.formats.shape import Format, Judgement, Verdict
@@ -29,12 +29,14 @@ log = logging.getLogger("reelhook.deliveries")
 
 RESPONSE_KEPT = 2_048  # bytes of an answer that the log shows
 HEADERS_KEPT, HEADER_KEPT = 40, 500
+ERROR_KEPT = 200  # characters
 HOLD_MS = 30 * SECOND  # for which a whole subscription waits whose endpoint says that it is busy, and not for how long
 FREE_STEPS = (
     200  # attempts of a delivery at which an endpoint may ask for less than its schedule's pause, free of charge
 )
 SECRET_HEADERS = frozenset(("authorization", "cookie", "set-cookie", "proxy-authorization", "x-api-key"))
 BLANK = "…"
+SPARING_FLOOR = 0.5  # of a pause: so that few attempts are not all made within the same outage
 NOT_MADE = "the message was made for another format than the subscription has now"
 NO_TIMINGS: Mapping[str, float] = {}
 
@@ -48,6 +50,10 @@ class Sent:
     ambiguous: bool = False
     request_headers: Mapping[str, str] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def never_left(self) -> bool:
+        return self.answer is None and not self.ambiguous
 
 
 class Attempting:
@@ -79,7 +85,7 @@ class Attempting:
         endpoint = self._endpoints.of(dispatch.subscription)
         sent = await self._send(endpoint, dispatch, started_at, apart)
         now = self._clock()
-        decision = self._decide(endpoint, dispatch, sent.verdict, now)
+        decision = self._decide(endpoint, dispatch, sent, now)
         attempt = Attempt(
             delivery_id=dispatch.delivery_id,
             number=dispatch.attempts + 1,
@@ -124,6 +130,8 @@ class Attempting:
             return Sent(verdict=Verdict(judgement=Judgement.REFUSED, error=problem.message))
         answer = exchange.answer
         verdict = endpoint.format.judge(answer, self._clock())
+        if verdict.error is not None:
+            verdict = replace(verdict, error=_cut(verdict.error))
         if verdict.judgement is not Judgement.DELIVERED and verdict.hint is None:
             text = answer.body[:RESPONSE_KEPT].decode("utf-8", "replace")
             verdict = replace(verdict, hint=hint_for(answer.status, text, verdict.error or "", endpoint.target.url))
@@ -170,34 +178,43 @@ class Attempting:
         }
         return HttpRequest(method=made.method, url=made.url, headers=headers, body=made.body)
 
-    def _decide(self, endpoint: Endpoint, dispatch: Dispatch, verdict: Verdict, now: int) -> Decision:
+    def _decide(self, endpoint: Endpoint, dispatch: Dispatch, sent: Sent, now: int) -> Decision:
         """An endpoint that names a time shorter than the schedule's next pause does not use the schedule up."""
-        level, base = dispatch.level, dispatch.base
+        level, base, verdict = dispatch.level, dispatch.base, sent.verdict
+        over = Decision(status=DeliveryStatus.EXHAUSTED, level=level, base=base, unsent=dispatch.unsent)
         match verdict.judgement:
             case Judgement.DELIVERED:
-                return Decision(status=DeliveryStatus.DELIVERED, level=level, base=base)
+                return replace(over, status=DeliveryStatus.DELIVERED)
             case Judgement.GONE:
-                gone = verdict.error or "the endpoint is gone"
-                return Decision(status=DeliveryStatus.EXHAUSTED, level=level, base=base, gone=gone)
+                return replace(over, gone=verdict.error or "the endpoint is gone")
             case Judgement.DEGRADE if _less_is_left(endpoint.format, dispatch):
-                return Decision(status=DeliveryStatus.PENDING, next_at=now, level=level + 1, base=base + 1)
+                return replace(over, status=DeliveryStatus.PENDING, next_at=now, level=level + 1, base=base + 1)
             case Judgement.DEGRADE | Judgement.REFUSED:
-                return Decision(status=DeliveryStatus.EXHAUSTED, level=level, base=base)
+                return over
+        if sent.never_left and (later := self._unsent_retry_at(endpoint, dispatch, now)) is not None:
+            apart = dispatch.unsent + 1
+            return replace(over, status=DeliveryStatus.PENDING, next_at=later, base=base + 1, unsent=apart)
         step, asked = dispatch.attempts + 1 - base, verdict.retry_after_ms
-        next_at = retry_at(step, now, self._chance(), endpoint.pauses)
-        if next_at is not None and asked is not None:
+        next_at = retry_at(step, now, self._chance(), endpoint.pauses, SPARING_FLOOR if endpoint.sparing else 0)
+        if next_at is None:
+            return replace(over, held_until=_held_until(verdict, None, now))
+        if asked is not None:
             asked_at = asked_for(now, asked)
             shorter = asked_at - now < endpoint.pauses[step - 1]
             if not shorter or dispatch.attempts < FREE_STEPS:  # else the schedule would be over within minutes
                 next_at = asked_at
                 base += shorter
-        return Decision(
-            status=DeliveryStatus.EXHAUSTED if next_at is None else DeliveryStatus.PENDING,
-            next_at=next_at,
-            level=level,
-            base=base,
-            held_until=_held_until(verdict, next_at, now),
-        )
+        held_until = _held_until(verdict, next_at, now)
+        return replace(over, status=DeliveryStatus.PENDING, next_at=next_at, base=base, held_until=held_until)
+
+    def _unsent_retry_at(self, endpoint: Endpoint, dispatch: Dispatch, now: int) -> int | None:
+        """Where the attempts are few lest a message comes twice, one that never left is free: it follows the schedule
+        of the settings for a while. None where that is over, or does not apply."""
+        until = dispatch.begun_at + UNSENT_MS
+        if not endpoint.sparing or now >= until:
+            return None
+        at = retry_at(dispatch.unsent + 1, now, self._chance(), self._settings.retries)
+        return None if at is None else min(at, until)
 
 
 def _held_until(verdict: Verdict, next_at: int | None, now: int) -> int:
@@ -241,6 +258,12 @@ def _kept(headers: Mapping[str, str], secret: Mapping[str, str] | None = None) -
         name: BLANK if name.lower() in blank else _clean(value[:HEADER_KEPT])
         for name, value in islice(headers.items(), HEADERS_KEPT)
     }
+
+
+def _cut(error: str) -> str:
+    """It may quote the answer, and goes into the log, the subscription and the reason for its end."""
+    words = _clean(" ".join(error[: 4 * ERROR_KEPT].split()))
+    return words if len(words) <= ERROR_KEPT else words[: ERROR_KEPT - 1] + BLANK
 
 
 def _clean(text: str) -> str:

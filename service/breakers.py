@@ -105,6 +105,7 @@ class Breakers:
             self._breakers[each.host] = Breaker(
                 each.host, misses=OPENS_AFTER, opened=each.opened, open_until=each.open_until, anybody=True
             )
+        self._forget()
 
     def take_changes(self) -> tuple[list[Broken], list[str]]:
         """(those to keep, hosts whose breaker is closed) since it was last asked."""
@@ -125,4 +126,6 @@ class Breakers:
 
     def _forget(self) -> None:
         while len(self._breakers) > HOSTS_MOST:
-            self._breakers.popitem(last=False)
+            host, forgotten = self._breakers.popitem(last=False)
+            if forgotten.open_until:
+                self._changed.add(host)  # nobody would close it any more

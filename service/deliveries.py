@@ -12,11 +12,11 @@ from dataclasses import replace
 from itertools import count
 
 from service.attempting import Attempting
-from service.breakers import Breakers, Broken
+from service.breakers import HOSTS_MOST, Breakers, Broken
 from service.claiming import IDLE_MS, claim_for_ever
-from service.clock import SECOND, Clock
-from service.endpoints import Endpoint, Endpoints
-from service.events import Lease, Publisher
+from service.clock import DAY, SECOND, Clock
+from service.endpoints import UNSENT_MS, Endpoint, Endpoints
+from service.events import Lease, Publisher, claim_as_wished
 from service.lanes import Lane, Lanes
 from service.model import new_id
 from service.settings import DeliverySettings
@@ -24,8 +24,7 @@ from service.standing import record
 from service.store.reads import Reads
 from service.store.recording import Outcome, Return
 from service.store.rows import Dispatch
-from service.store.statements import Database, Transaction, run_many
-from service.store.telling import claim_deliveries
+from service.store.statements import Database, Transaction, run, run_many
 from service.subscriptions import Subscription
 
 log = logging.getLogger("reelhook.deliveries")
@@ -37,6 +36,7 @@ WAITING_MOST = 20_000  # leased and waiting, of all lanes together
 SLOW_MS = SECOND  # attempts that take longer are slow; where the deadline is short, a quarter of it is
 HELD_MOST = 10_000  # subscriptions whose pause this process remembers
 STALE_MS = 200  # what has waited for longer is sent as its subscription wishes by now, if at all
+REMEMBERED_MS = DAY  # after which a host's breaker says nothing about it any more
 RECORD_AGAIN_S = 1
 RECORD_DRAIN_S = 10
 
@@ -65,7 +65,7 @@ class Deliveries:
         self._settings = settings
         self._clock = clock
         self._breakers = Breakers()
-        self._held: dict[str, int] = {}  # subscription -> when it may be sent to again
+        self._held: dict[tuple[str, int], int] = {}  # subscription, revision -> when it may be sent to again
         self._read: dict[str, tuple[int, Subscription | None]] = {}  # subscription -> when it was read, and as what
         self._alarm: asyncio.TimerHandle | None = None
         # two deadlines: one to wait for a free sender, one for the attempt
@@ -113,7 +113,7 @@ class Deliveries:
 
     async def run(self) -> None:
         """Send until cancelled; then finish the attempts under way, record them, and give the rest back."""
-        self._breakers.restore(Broken(**row) for row in await self._reads.breakers())
+        await self._restore_breakers()
         self._running = True
         try:
             await claim_for_ever(
@@ -128,6 +128,12 @@ class Deliveries:
             self._running = False
             await self._drain()
 
+    async def _restore_breakers(self) -> None:
+        """Of hosts that somebody has asked lately; the rest is forgotten."""
+        since = self._clock() - REMEMBERED_MS
+        await self._database.write(_forget_breakers, since)
+        self._breakers.restore(Broken(**row) for row in await self._reads.breakers(since, HOSTS_MOST))
+
     async def _until_due(self) -> int:
         if self._lanes.waiting > WAITING_MOST - CLAIM:
             return IDLE_MS
@@ -136,7 +142,7 @@ class Deliveries:
 
     async def _claim(self) -> list[Dispatch]:
         lease = self._new_lease()
-        return await self._database.write(claim_deliveries, self._clock(), lease.until, lease.token, CLAIM)
+        return await self._database.write(claim_as_wished, self._clock(), lease.until, lease.token, CLAIM)
 
     def _new_lease(self) -> Lease:
         return Lease(f"{self._process}.{next(self._leases)}", self._clock() + self._lease_ms)
@@ -196,11 +202,11 @@ class Deliveries:
         took_ms, answered = None, True
         endpoint = None
         try:
+            subscription = await self._by_now(dispatch, self._clock())
             now = self._clock()
             if now + self._settings.timeout + RECORD_MS >= dispatch.leased_until:
                 return self._give_back(dispatch, now)  # the lease would end before the attempt is recorded
-            subscription = await self._by_now(dispatch, now)
-            if subscription is None:
+            if subscription is None or subscription.format != dispatch.subscription.format:
                 return self._give_back(dispatch, now)  # whoever claims it sees what has become of its subscription
             dispatch = replace(dispatch, subscription=subscription)
             if (not_before := self._held_until(subscription)) > now:
@@ -222,9 +228,11 @@ class Deliveries:
 
     async def _by_now(self, dispatch: Dispatch, now: int) -> Subscription | None:
         """Its subscription; read anew where it has waited since it was leased. None where nothing may be sent to it any
-        more, or for now."""
+        more, or for now, or this is not to be sent: it was expunged, or is another's by now."""
         if now - (dispatch.leased_until - self._lease_ms) < STALE_MS:
             return dispatch.subscription
+        if not await self._reads.holds(dispatch.delivery_id, dispatch.lease):
+            return None
         name = dispatch.subscription.id
         at, found = self._read.get(name, (0, None))
         if now - at >= STALE_MS:
@@ -236,13 +244,13 @@ class Deliveries:
 
     def _held_until(self, subscription: Subscription) -> int:
         """Until when the endpoint wants a pause (unix ms), as far as this process has heard."""
-        return max(subscription.held_until, self._held.get(subscription.id, 0))
+        return max(subscription.held_until, self._held.get((subscription.id, subscription.revision), 0))
 
     def _not_before(self, endpoint: Endpoint, lane: Lane[Dispatch], dispatch: Dispatch, now: int) -> int:
         """When this may be sent: not while its host does not answer. What is older than its schedule is sent in any
         case, so that it comes to its end."""
         admitted_at = self._breakers.admit(endpoint.host, endpoint.lane, now, trusted=lane.trusted)
-        overdue = now - dispatch.created_at > sum(endpoint.pauses) and dispatch.base == 0
+        overdue = now - dispatch.begun_at > max(sum(endpoint.pauses), UNSENT_MS if endpoint.sparing else 0)
         return now if admitted_at is None or overdue else admitted_at
 
     def _learn(self, endpoint: Endpoint, outcome: Outcome, answered: bool) -> None:
@@ -250,14 +258,15 @@ class Deliveries:
             self._breakers.note(endpoint.host, endpoint.lane, self._clock(), answered=answered)
         else:  # nobody was asked
             self._breakers.cancel(endpoint.host, endpoint.lane)
-        name, until = outcome.dispatch.subscription.id, outcome.decision.held_until
+        subscription, until = outcome.dispatch.subscription, outcome.decision.held_until
+        key = subscription.id, subscription.revision
         if until:
-            self._held[name] = max(until, self._held.get(name, 0))
+            self._held[key] = max(until, self._held.get(key, 0))
         elif outcome.delivered:
-            self._held.pop(name, None)
+            self._held.pop(key, None)
         if len(self._held) > HELD_MOST:
             now = self._clock()
-            self._held = {name: until for name, until in self._held.items() if until > now}
+            self._held = {key: until for key, until in self._held.items() if until > now}
 
     # --- recording
 
@@ -309,3 +318,7 @@ class Deliveries:
         yield run_many("keep_breaker", kept)
         yield run_many("close_breaker", [{"host": host} for host in mended])
         return told
+
+
+def _forget_breakers(before: int) -> Transaction[None]:
+    yield run("prune_breakers", before=before)

@@ -8,7 +8,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from service.clock import MINUTE
+from service.clock import HOUR, MINUTE
 from service.formats import FORMATS
 from service.formats.shape import Format, Target
 from service.guard import origin_of
@@ -22,11 +22,13 @@ from service.wire import Json
 
 SIGNATURES = ("v1", "v1a", "sha256")
 REMEMBERED = 10_000
+UNSENT_MS = 6 * HOUR  # for which what never left is tried again where the attempts are few
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """headers: of the owner's own, decrypted; consented: what follows from a handshake. pauses: between attempts (ms).
+    """headers: of the owner's own, decrypted; consented: what follows from a handshake. pauses: between attempts (ms);
+    sparing: they are few on purpose, and what provably never left does not use them up.
     share: attempts under way at once; spacing_ms: from the start of one to the next. lane: whose turn it is; host:
     whose breaker. certificates: the owner's own {ca, certificate, key}, as PEM. problem: why nothing can be sent, None
     where it can."""
@@ -36,6 +38,7 @@ class Endpoint:
     headers: Mapping[str, str] = field(repr=False)
     timeout_ms: int
     pauses: tuple[int, ...]
+    sparing: bool
     share: int | None
     spacing_ms: int
     lane: Hashable = field(repr=False)
@@ -96,6 +99,7 @@ class Endpoints:
             headers=secret.get("headers", {}),
             timeout_ms=min(sending.get("timeout_ms", self._settings.timeout), self._settings.timeout),
             pauses=_pauses(sending, shape, self._settings),
+            sparing=_is_sparing(sending, shape),
             share=sending.get("concurrency"),
             spacing_ms=max(shape.spacing_ms, _spacing_ms(sending)),
             lane=_lane_of(subscription, shape),
@@ -122,6 +126,11 @@ def _pauses(sending: Json, shape: Format, settings: DeliverySettings) -> tuple[i
     if given is not None:
         return tuple(given)
     return settings.retries if shape.pauses is None else shape.pauses
+
+
+def _is_sparing(sending: Json, shape: Format) -> bool:
+    """Not where its owner has said how often."""
+    return sending.get("retries_ms") is None and shape.pauses is not None and sum(shape.pauses) < UNSENT_MS
 
 
 def _spacing_ms(sending: Json) -> int:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.formats import FORMATS
 from service.formats.shape import Rendered, Telling
@@ -11,9 +11,15 @@ from service.links import Links
 from service.model import Event, Task, new_id
 from service.store.rows import Dispatch
 from service.store.statements import Transaction, run
-from service.store.telling import insert_deliveries, insert_event, subscriptions_to_tell
+from service.store.telling import (
+    claim_deliveries,
+    freeze_delivery,
+    insert_deliveries,
+    insert_event,
+    subscriptions_to_tell,
+)
 from service.subscriptions import Subscription
-from service.wire import Json, dump_text
+from service.wire import Json, dump_text, loads
 
 log = logging.getLogger("reelhook.events")
 
@@ -75,8 +81,10 @@ class Publisher:
                 event_type=telling.event.type,
                 subscription=subscription,
                 created_at=now,
+                begun_at=now,
                 body=rendered.body if rendered else telling.event.body,
                 headers=rendered.headers if rendered else {},
+                format=subscription.format,
                 lease=lease.token if lease else "",
                 leased_until=lease.until if lease else now,
             )
@@ -88,6 +96,36 @@ class Publisher:
         for dispatch in untold:
             yield run("cancel_delivery", id=dispatch.delivery_id, now=now, reason=UNTOLD)
         return fresh if lease is not None else []
+
+
+def claim_as_wished(now: int, until: int, lease: str, limit: int) -> Transaction[list[Dispatch]]:
+    """Claim due deliveries, each in the format that its subscription has now: the bytes of another one mean nothing to
+    whoever is there now, or something else. What was attempted before is rendered anew, too."""
+    claimed = yield from claim_deliveries(now, until, lease, limit)
+    ready = []
+    for dispatch in claimed:
+        if dispatch.format in (None, dispatch.subscription.format):
+            ready.append(dispatch)
+        else:
+            ready += yield from _render_anew(dispatch, now)
+    return ready
+
+
+def _render_anew(dispatch: Dispatch, now: int) -> Transaction[list[Dispatch]]:
+    rows = yield run("event", id=dispatch.event_id, owner=None)
+    event = Event(**rows[0]) if rows else None
+    if event is None or not event.body:
+        reason = "its subscription has another format now, and its event is kept no longer"
+        yield run("cancel_delivery", id=dispatch.delivery_id, now=now, reason=reason)
+        return []
+    rendered = _rendered(Telling(event=event, envelope=loads(event.body)), dispatch.subscription)
+    if rendered is None:
+        yield run("cancel_delivery", id=dispatch.delivery_id, now=now, reason=UNTOLD)
+        return []
+    body, headers = rendered.body, rendered.headers
+    anew = replace(dispatch, body=body, headers=headers, format=dispatch.subscription.format, level=0)
+    yield from freeze_delivery(anew, event)
+    return [anew]
 
 
 def made_event(

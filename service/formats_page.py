@@ -25,7 +25,8 @@ This page is made by `reelhook formats`; `reelhook formats --json` is for script
 - signed: by Standard Webhooks; where it is not, the URL or a token is the secret.
 - URL: how the API shows it; its host alone where whoever has the whole of it can post there.
 - schedule: the pauses between attempts, each drawn between nothing and its double, where the subscription has no
-  `retry_seconds`. Chats get few attempts: nobody there drops what comes twice.
+  `retry_seconds`. Chats get few attempts: nobody there drops what comes twice. At least half
+  of each pause is waited for where they are few, and what provably never left uses none of them up.
 - pace: the least span between two messages to one URL.
 
 """

@@ -9,11 +9,12 @@ LONGEST_PACE = 5 * MINUTE
 QUANTILE = 0.9
 
 
-def retry_at(step: int, now: int, chance: float, pauses: Sequence[int]) -> int | None:
+def retry_at(step: int, now: int, chance: float, pauses: Sequence[int], floor: float = 0) -> int | None:
     """When a delivery is tried again after this step of its schedule (1 is the first attempt); None when that has
     ended. Full jitter: chance in [0, 1) draws the pause between nothing and its double, so that what failed together
-    does not come back together, and the schedule takes as long as it says in the middle."""
-    return None if step > len(pauses) else now + round(pauses[step - 1] * 2 * chance)
+    does not come back together, and the schedule takes as long as it says in the middle. floor: the part of a pause
+    that is waited for in any case, where there are too few attempts to waste one on a short one."""
+    return None if step > len(pauses) else now + round(pauses[step - 1] * (floor + 2 * (1 - floor) * chance))
 
 
 def asked_for(now: int, retry_after_ms: int) -> int:

@@ -1,8 +1,9 @@
 """Trying out a subscription: one event that somebody asked for, one attempt, and its answer at once.
 
-It is made under a lease of its own, apart from the deliveries, and never tried again, whatever the schedule says. One
-of a subscription is made at a time: whoever waits for its answer needs no second one meanwhile. A success brings a
-disabled subscription back; a failure is held against nobody.
+It is made under a lease of its own, apart from the deliveries, and never tried again, whatever the schedule says and
+whatever becomes of this process. One of a subscription is made at a time: whoever waits for its answer needs no second
+one meanwhile. A success brings a disabled subscription back, and ends a pause that its endpoint had asked for; a
+failure is held against nobody.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from service.links import Links
 from service.model import new_id
 from service.store.recording import Outcome, record_attempts
 from service.store.rows import Dispatch, attempt_columns
-from service.store.statements import Database, Transaction, run_many
+from service.store.statements import Database, Transaction, run, run_many
 from service.store.telling import enable_subscription, insert_deliveries, insert_event
 from service.subscriptions import DeliveryStatus, Subscription
 
@@ -76,15 +77,17 @@ class Trying:
             event_type=event_type,
             subscription=subscription,
             created_at=now,
+            begun_at=now,
             body=rendered.body,
             headers=rendered.headers,
+            format=subscription.format,
             lease=new_id("lease", now),
             leased_until=now + LEASE_MS,
         )
 
         def store() -> Transaction[None]:
             yield from insert_event(event)
-            yield from insert_deliveries(event, [dispatch], leased=True)
+            yield from insert_deliveries(event, [dispatch], leased=True, once=True)
 
         await self._database.write(store)
         outcomes = [await self._attempting.attempt(dispatch, apart=True)]
@@ -105,5 +108,5 @@ def _record(outcomes: Sequence[Outcome], now: int) -> Transaction[bool]:
     if not outcome.delivered:
         return False
     subscription = outcome.dispatch.subscription
-    yield run_many("note_success", [{"id": subscription.id}])
+    yield run("reset_standing", id=subscription.id)
     return subscription.disabled_at is not None and (yield from enable_subscription(subscription.id, now))

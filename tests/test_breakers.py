@@ -1,6 +1,6 @@
 """Breakers: a host that does not answer is asked by one at a time, and nobody can shut it for others."""
 
-from service.breakers import FIRST_MS, LONGEST_MS, OPENS_AFTER, Breakers, Broken
+from service.breakers import FIRST_MS, HOSTS_MOST, LONGEST_MS, OPENS_AFTER, Breakers, Broken
 
 NOW = 1_800_000_000_000
 HOST = "https://a.example:443"
@@ -88,6 +88,19 @@ def test_what_was_open_is_open_after_a_restart() -> None:
     opened(before)
     after.restore(before.take_changes()[0])
     assert after.admit(HOST, "one", NOW) == NOW + FIRST_MS
+
+
+def test_no_more_hosts_are_restored_than_are_remembered() -> None:
+    breakers = Breakers()
+    breakers.restore(Broken(str(number), 1, NOW + 60_000) for number in range(HOSTS_MOST + 1))
+    admitted = [breakers.admit(str(number), "one", NOW) for number in (0, 1)]
+    assert admitted == [None, NOW + 60_000]
+
+
+def test_a_host_that_is_forgotten_is_not_kept_as_open() -> None:
+    breakers = Breakers()
+    breakers.restore(Broken(str(number), 1, NOW) for number in range(HOSTS_MOST + 1))
+    assert breakers.take_changes() == ([], ["0"])
 
 
 def test_changes_are_told_once() -> None:

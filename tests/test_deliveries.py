@@ -380,6 +380,21 @@ async def test_the_webhooks_of_single_tasks_share_what_is_known_of_their_endpoin
         assert len(hanging.requests) == 1
 
 
+async def test_what_waits_in_line_is_not_sent_once_it_was_expunged(tmp_path):
+    slow = replace(SETTINGS, deliveries=replace(SETTINGS.deliveries, timeout=Span(3_000)))
+    async with Sink().open() as sink, hub(tmp_path, settings=slow) as it:
+        await it.subscribe(sink.url, rate_per_minute=60)
+        await it.submit()
+        await sink.wait_for(lambda found: len(found) >= 1)
+        await it.submit()
+        (waiting,) = await it.until(lambda: it.listed("/v1/deliveries?status=pending"), len)
+        answer = await it.post(f"/v1/events/{waiting['event_id']}/expunge")
+        assert answer.status_code == 200, answer.text
+        await it.submit()
+        await it.until(lambda: it.listed("/v1/deliveries?status=delivered"), lambda found: len(found) == 2)
+        assert waiting["event_id"] not in [request.headers["webhook-id"] for request in sink.requests]
+
+
 async def test_a_stop_with_deliveries_in_line_gives_them_back(tmp_path):
     settings = replace(PATIENT, deliveries=replace(PATIENT.deliveries, concurrency=1, per_subscription=1))
     async with Sink(0).open() as sink:

@@ -3,22 +3,26 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from service.breakers import Broken
+from service.clock import DAY, HOUR, MINUTE
+from service.lanes import Lane
 from service.settings import Span
 from tests.hub import SETTINGS, hub
 from tests.servers import Sink, serve
-from tests.store.given import sql
+from tests.store.given import a_dispatch, a_subscription, an_event, each, sql
 
 SHORT = replace(SETTINGS, deliveries=replace(SETTINGS.deliveries, timeout=Span(300)))
 
 
 async def silent_host(it, number, port):
-    for each in range(number):
-        await it.subscribe(f"http://127.0.0.1:{port}/{each}")
+    for path in range(number):
+        await it.subscribe(f"http://127.0.0.1:{port}/{path}")
 
 
 async def test_a_dead_host_is_asked_by_one_at_a_time_and_by_all_when_it_is_back(tmp_path):
@@ -50,6 +54,30 @@ async def test_a_host_that_was_dead_is_left_alone_after_a_restart(tmp_path):
         await it.until(it.services.reads.breakers, len)
         admitted_at = it.services.deliveries._breakers.admit(before["host"], "anybody", before["open_until"] - 1)
         assert admitted_at is not None and admitted_at >= before["open_until"]
+
+
+async def test_a_host_that_nobody_has_asked_for_a_day_is_forgotten(tmp_path):
+    async with hub(tmp_path, worker=False) as it:
+        for host, ago in (("long.example", 25 * HOUR), ("lately.example", HOUR)):
+            open_until = it.services.clock() - ago
+            kept = {"host": host, "opened": 3, "open_until": open_until}
+            await it.services.database.write(each, "keep_breaker", [kept])
+    async with hub(tmp_path) as it:
+        found = await it.until(it.services.reads.breakers, lambda found: len(found) < 2)
+        assert [row["host"] for row in found] == ["lately.example"]
+
+
+@pytest.mark.parametrize(("begun_ago", "base", "sent"), [(4 * DAY, 3, True), (0, 0, False)])
+async def test_what_has_had_all_of_its_time_since_it_was_begun_is_sent_to_a_dead_host_too(
+    tmp_path, begun_ago, base, sent
+):
+    async with hub(tmp_path, worker=False) as it:
+        deliveries, now = it.services.deliveries, it.services.clock()
+        subscription = a_subscription(url="http://127.0.0.1:1/")
+        old = a_dispatch(an_event(created_at=now - 9 * DAY), subscription, begun_at=now - begun_ago, base=base)
+        endpoint = deliveries._endpoints.of(subscription)
+        deliveries._breakers.restore([Broken(endpoint.host, 1, now + MINUTE)])
+        assert (deliveries._not_before(endpoint, Lane("x"), old, now) == now) == sent
 
 
 async def test_an_endpoint_that_answers_is_not_delayed_by_one_of_its_host_that_hangs(tmp_path):

@@ -210,6 +210,15 @@ async def test_a_test_is_one_attempt_and_held_against_nobody(tmp_path):
         assert (shown["failures"], shown["status"]) == (0, "active")
 
 
+async def test_a_test_is_nobody_elses_to_send(tmp_path):
+    async with Sink(500).open() as sink, hub(tmp_path) as it:
+        made = await it.subscribe(sink.url)
+        await it.post(f"/v1/subscriptions/{made['id']}/test")
+        assert [dict(row) for row in await it.services.database.write(sql, "SELECT once FROM deliveries")] == [
+            {"once": 1}
+        ]
+
+
 @pytest.mark.parametrize("body", [{"event_type": "task.done"}, {"event_type": []}, {"type": "x"}, [1], "x"])
 async def test_an_odd_test_is_refused(hub_without_worker, body):
     made = await hub_without_worker.subscribe(URL)

@@ -1,6 +1,7 @@
 """What an answer means, over real HTTP: when it is tried again, and when never."""
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from service.attempting import Attempting
+from service.clock import HOUR, SECOND
 from service.egress import open_egress
 from service.endpoints import Endpoints
 from service.guard import Guard
@@ -19,6 +21,7 @@ from service.pushing import Push
 from service.sealing import Seal
 from service.settings import DeliverySettings, EmailSettings, Span
 from service.signing import new_secret
+from service.wire import loads
 from tests.hub import SETTINGS, hub
 from tests.servers import Sink, serve
 from tests.store.given import NOW, a_dispatch, a_subscription, an_event
@@ -37,6 +40,20 @@ async def answering(status, headers=None, body=""):
     async def receive(request: Request) -> Response:
         seen.append(request.url.path)
         return Response(body, status, headers)
+
+    async with serve(Starlette(routes=[Route("/{path:path}", receive, methods=["POST"])])) as url:
+        yield url, seen
+
+
+@asynccontextmanager
+async def answering_in_turn(*answers):
+    """One that answers each of these, (status, headers), once, and the last one from then on."""
+    seen: list[bytes] = []
+
+    async def receive(request: Request) -> Response:
+        status, headers = answers[min(len(seen), len(answers) - 1)]
+        seen.append(await request.body())
+        return Response("", status, headers)
 
     async with serve(Starlette(routes=[Route("/{path:path}", receive, methods=["POST"])])) as url:
         yield url, seen
@@ -92,8 +109,8 @@ class Hand:
         return self.now
 
 
-def attempting_by(clock, egress):
-    """With the schedule of the settings, each pause as long as in the middle."""
+def attempting_by(clock, egress, chance=0.5):
+    """With the schedule of the settings; by default each pause is as long as in the middle."""
     seal, settings = Seal("k" * 32), DeliverySettings()
     return Attempting(
         egress=egress,
@@ -102,13 +119,26 @@ def attempting_by(clock, egress):
         endpoints=Endpoints(settings, "k" * 32, seal, "reelhook"),
         settings=settings,
         clock=clock,
-        chance=lambda: 0.5,
+        chance=lambda: chance,
     )
 
 
-def dispatch_to(url, now):
+def dispatch_to(url, now, **changes):
     event = an_event(created_at=now)
-    return a_dispatch(event, a_subscription(url=url, secret=new_secret()))
+    return a_dispatch(event, a_subscription(url=url, secret=new_secret(), **changes))
+
+
+async def attempted_to_the_end(attempting, clock, dispatch):
+    """When each attempt was made, until the delivery is over; the clock is put on between them."""
+    times = []
+    while True:
+        times.append(clock.now)
+        decision = (await attempting.attempt(dispatch)).decision
+        if decision.next_at is None:
+            return times
+        clock.now = decision.next_at
+        again = {"base": decision.base, "unsent": decision.unsent, "level": decision.level}
+        dispatch = replace(dispatch, attempts=dispatch.attempts + 1, **again)
 
 
 # --- once its status has come, an answer counts
@@ -179,6 +209,26 @@ async def test_whatever_an_endpoint_says_is_written_down_and_stops_nobody(tmp_pa
 # --- whom a wish for a pause concerns
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "body"),
+    [
+        (
+            "telegram",
+            {"chat_id": "1", "token": "1:abcdefghijkl"},
+            {"ok": False, "description": "no\x00 \ud800" * 9_000},
+        ),
+        ("ntfy", {"topic": "a"}, {"error": "no " * 20_000}),
+        ("standard", {}, {"error": "no " * 20_000}),
+    ],
+)
+async def test_an_error_quotes_no_more_of_an_answer_than_people_read(tmp_path, name, options, body):
+    async with answering(400, body=json.dumps(body)) as (url, _), hub(tmp_path) as it:
+        await it.subscribe(url, format=name, format_options=options, retry_seconds=[])
+        await it.submit()
+        (delivery,) = await ended(it, "exhausted")
+        assert len(delivery["last_error"]) <= 200
+
+
 async def test_a_redirect_is_a_failure_and_nobody_goes_there(tmp_path):
     async with Sink().open() as there, answering(307, {"location": there.url}) as (url, _), hub(tmp_path) as it:
         await it.subscribe(url, retry_seconds=[])
@@ -231,6 +281,44 @@ async def test_a_busy_endpoint_is_left_alone_after_a_restart_too(tmp_path):
         assert len(seen) == 1
 
 
+async def held(it, subscription):
+    path = f"/v1/subscriptions/{subscription['id']}"
+    await it.until(lambda: it.http.get(path), lambda found: found.json()["held_until"])
+
+
+async def test_a_test_that_is_answered_ends_the_pause_that_was_asked_for(tmp_path):
+    busy = (429, {"retry-after": "3600"})
+    async with answering_in_turn(busy, (200, {})) as (url, seen), hub(tmp_path) as it:
+        made = await it.subscribe(url)
+        await it.submit()
+        await held(it, made)
+        answer = await it.post(f"/v1/subscriptions/{made['id']}/test")
+        assert answer.json()["status"] == "delivered"
+        await it.submit()
+        await it.until(lambda: asyncio.sleep(0, seen), lambda seen: len(seen) >= 3)
+
+
+async def test_what_was_held_against_one_url_is_not_held_against_the_next(tmp_path):
+    async with answering(429, {"retry-after": "3600"}) as (url, _), Sink().open() as sink, hub(tmp_path) as it:
+        made = await it.subscribe(url)
+        await it.submit()
+        await held(it, made)
+        await changed(it, made, url=sink.url)
+        shown = (await it.http.get(f"/v1/subscriptions/{made['id']}")).json()
+        assert (shown["held_until"], shown["failures"], shown["failing_since"]) == (None, 0, None)
+        await it.submit()
+        await sink.wait_for(lambda found: len(found) >= 1)
+
+
+async def test_another_change_leaves_the_pause_as_it_is(tmp_path):
+    async with answering(429, {"retry-after": "3600"}) as (url, _), hub(tmp_path) as it:
+        made = await it.subscribe(url)
+        await it.submit()
+        await held(it, made)
+        await changed(it, made, description="the same place")
+        assert (await it.http.get(f"/v1/subscriptions/{made['id']}")).json()["held_until"]
+
+
 async def test_an_error_that_holds_nobody_is_one_deliverys_alone(tmp_path):
     async with Sink(500, 200).open() as sink, hub(tmp_path) as it:
         await it.subscribe(sink.url, retry_seconds=[60])
@@ -251,6 +339,35 @@ async def test_chat_formats_get_three_attempts(tmp_path):
             waiting = await tried(it, times)
             await it.http.post(f"/v1/deliveries/{waiting['id']}/replay")  # it waits for minutes otherwise
         assert len((await ended(it, "exhausted"))[0]["attempts"]) == 3
+
+
+async def test_a_message_that_never_left_is_tried_again_for_hours_in_a_chat_too():
+    clock = Hand()
+    async with open_egress(Guard(LOOPBACK), "test") as egress:
+        dispatch = dispatch_to("http://127.0.0.1:1/", clock(), format="mattermost")
+        times = await attempted_to_the_end(attempting_by(clock, egress), clock, dispatch)
+    assert 6 * HOUR <= times[-1] - times[0] < 7 * HOUR
+
+
+async def test_where_nobody_was_the_few_attempts_of_a_chat_are_still_there():
+    clock = Hand()
+    async with open_egress(Guard(LOOPBACK), "test") as egress:
+        attempting = attempting_by(clock, egress)
+        dispatch = dispatch_to("http://127.0.0.1:1/", clock(), format="mattermost")
+        decision = (await attempting.attempt(dispatch)).decision
+        async with answering(500) as (url, seen):
+            there = replace(dispatch.subscription, url=url + "/", revision=2)
+            back = replace(dispatch, subscription=there, attempts=1, base=decision.base, unsent=decision.unsent)
+            await attempted_to_the_end(attempting, clock, back)
+    assert len(seen) == 3
+
+
+async def test_a_chat_that_is_out_for_half_a_minute_loses_nothing():
+    clock = Hand()
+    async with answering(500) as (url, _), open_egress(Guard(LOOPBACK), "test") as egress:
+        dispatch = dispatch_to(url + "/", clock(), format="mattermost")
+        times = await attempted_to_the_end(attempting_by(clock, egress, chance=0), clock, dispatch)
+    assert times[-1] - times[0] >= 30 * SECOND
 
 
 async def test_a_schedule_of_its_own_takes_effect(tmp_path):
@@ -295,16 +412,37 @@ async def test_the_log_shows_the_body_as_it_was_sent(tmp_path):
         assert delivery["attempts"][0]["request_body"] == sink.requests[0].body.decode()
 
 
-async def test_what_was_made_for_a_format_that_is_changed_meanwhile_comes_to_an_end(tmp_path):
-    async with Sink(500).open() as sink, hub(tmp_path) as it:
-        made = await it.subscribe(sink.url, retry_seconds=[60])
+async def changed(it, subscription, **changes):
+    answer = await it.http.patch(f"/v1/subscriptions/{subscription['id']}", json=changes)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "field"), [("standard", "flat", "event_type"), ("slack", "standard", "data")]
+)
+async def test_what_waits_is_told_in_the_format_that_its_subscription_has_by_then(tmp_path, first, then, field):
+    async with Sink(500, 200).open() as sink, hub(tmp_path) as it:
+        made = await it.subscribe(sink.url, format=first, retry_seconds=[60])
         await it.submit()
         waiting = await tried(it)
-        changed = await it.http.patch(f"/v1/subscriptions/{made['id']}", json={"format": "slack"})
-        assert changed.status_code == 200, changed.text
+        await changed(it, made, format=then)
         await it.http.post(f"/v1/deliveries/{waiting['id']}/replay")
-        (delivery,) = await ended(it, "exhausted")
-        assert "format" in delivery["last_error"]
+        await ended(it, "delivered")
+        before, after = (loads(request.body) for request in sink.requests)
+        assert (field in before, field in after) == (False, True)
+
+
+async def test_what_was_rendered_anew_is_frozen_so(tmp_path):
+    async with Sink(500, 500, 200).open() as sink, hub(tmp_path) as it:
+        made = await it.subscribe(sink.url, retry_seconds=[60, 60])
+        await it.submit()
+        waiting = await tried(it)
+        await changed(it, made, format="flat")
+        for times in (2, 3):
+            await it.http.post(f"/v1/deliveries/{waiting['id']}/replay")
+            await tried(it, times)
+        before, first, second = (request.body for request in sink.requests)
+        assert before != first == second
 
 
 async def test_all_of_a_batch_end_whatever_each_of_them_met(tmp_path):

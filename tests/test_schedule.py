@@ -23,6 +23,11 @@ def test_a_pause_is_drawn_between_nothing_and_its_double(chance, pause):
     assert retry_at(1, 0, chance, RETRIES) == pause
 
 
+@pytest.mark.parametrize(("chance", "pause"), [(0.0, 2_500), (0.5, 5_000), (1.0, 7_500)])
+def test_where_attempts_are_few_half_of_a_pause_is_waited_for_in_any_case(chance, pause):
+    assert retry_at(1, 0, chance, RETRIES, 0.5) == pause
+
+
 def test_the_schedule_ends():
     assert retry_at(len(RETRIES) + 1, 0, 0.5, RETRIES) is None
 

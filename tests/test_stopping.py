@@ -129,7 +129,7 @@ async def ended(running: "asyncio.Task[None]") -> None:
 
 
 async def test_a_stop_in_the_middle_of_a_claim_leaves_nothing_leased(tmp_path) -> None:
-    async with post(tmp_path, "http://127.0.0.1:1/", held="claim_deliveries") as it:
+    async with post(tmp_path, "http://127.0.0.1:1/", held="claim_as_wished") as it:
         await it.due(3)
         running = asyncio.create_task(it.deliveries.run())
         await it.database.begun.wait()

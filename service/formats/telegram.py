@@ -40,7 +40,8 @@ TOKEN = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{10,100}")
 
 
 def render(telling: Telling, options: Json) -> Rendered:
-    """A text with entities, so that nothing in it needs to be escaped."""
+    """A text with entities, so that nothing in it needs to be escaped. Chat and topic are not frozen with it: a group
+    that has become a supergroup has another number, and what waits for it is to be sent there."""
     card = card_of(telling)
     text = _Text()
     text.add(fit(card.title, TITLE, escape=ESCAPE), "bold")
@@ -57,22 +58,25 @@ def render(telling: Telling, options: Json) -> Rendered:
     if card.footer:
         text.add("\n").add(fit(card.footer, FOOTER, escape=ESCAPE), "code")
     body: Json = {
-        "chat_id": options.get("chat_id"),
         "text": text.text,
         "entities": text.entities,
         "link_preview_options": {"is_disabled": True},
     }
-    if options.get("thread_id"):
-        body["message_thread_id"] = options["thread_id"]
     if options.get("silent"):
         body["disable_notification"] = True
     return Rendered(body=dump_text(body))
 
 
 def request(target: Target, body: str) -> HttpRequest:
-    """The token goes into the path here and nowhere else."""
+    """Chat, topic and token as they are now; the token goes into the path here and nowhere else."""
     url = f"{target.url.rstrip('/')}/bot{target.options.get('token')}/sendMessage"
-    return post_json(Target(url=url), body)
+    message: Json = {"chat_id": target.options.get("chat_id")}
+    if target.options.get("thread_id"):
+        message["message_thread_id"] = target.options["thread_id"]
+    frozen = loads(body)
+    for name in ("chat_id", "message_thread_id"):  # older deliveries have them in their body
+        frozen.pop(name, None)
+    return post_json(Target(url=url), dump_text(message | frozen))
 
 
 def check(target: Target) -> None:

@@ -142,6 +142,10 @@ class Reads:
         rows = await self._database.read("delivery", id=delivery_id, owner=owner)
         return delivery_from_row(rows[0]) if rows else None
 
+    async def holds(self, delivery_id: str, lease: str) -> bool:
+        """Whether a delivery is still to be sent, by whoever has this lease."""
+        return bool(await self._database.read("leased_delivery", id=delivery_id, lease=lease))
+
     async def deliveries(
         self,
         owner: str | None,
@@ -165,9 +169,10 @@ class Reads:
         rows = await self._database.read("attempts", delivery_id=delivery_id)
         return [attempt_from_row(row) for row in rows]
 
-    async def breakers(self) -> Rows:
-        """{host, opened, open_until} of the hosts that did not answer when this was last said."""
-        return await self._database.read("breakers")
+    async def breakers(self, since: int = 0, most: int = 100) -> Rows:
+        """{host, opened, open_until} of the hosts that did not answer when this was last said; the latest of those that
+        were open after `since` (unix ms), the last one last."""
+        return await self._database.read("breakers", since=since, most=most)
 
     async def durations(self, gateway: str, model: str, limit: int) -> list[int]:
         rows = await self._database.read("recent_durations", gateway=gateway, model=model, limit=limit)

@@ -13,14 +13,16 @@ class Decision:
     """What follows from an attempt.
 
     next_at: when the delivery is tried again, None when it is over. level: how often something will then be left out of
-    the body. base: from which attempt its schedule counts. gone: why nothing is wanted there any more, None where it
-    is. held_until: when the endpoint wants to be asked again at all (unix ms), 0 where it did not say.
+    the body. base: from which attempt its schedule counts; unsent: how many never left, and count apart. gone: why
+    nothing is wanted there any more, None where it is. held_until: when the endpoint wants to be asked again at all
+    (unix ms), 0 where it did not say.
     """
 
     status: DeliveryStatus
     next_at: int | None = None
     level: int = 0
     base: int = 0
+    unsent: int = 0
     gone: str | None = None
     held_until: int = 0
 
@@ -66,6 +68,7 @@ def _outcome_row(outcome: Outcome, now: int) -> Params:
         "next_at": decision.next_at,
         "level": decision.level,
         "base": decision.base,
+        "unsent": decision.unsent,
     }
 
 

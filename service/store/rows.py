@@ -76,19 +76,24 @@ class Callback:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
     """A leased delivery with all that an attempt needs. attempts: how many were made before; base: how many of them
-    before it was last begun again. body, headers: as they are frozen; level: how often something is left out of it."""
+    before it was last begun again; begun_at: when that was, or when it was made (unix ms); unsent: how many since then
+    never left. body, headers: as they are frozen; format: in which they are, None for the
+    subscription's; level: how often something is left out of the body."""
 
     delivery_id: str
     event_id: str
     event_type: str
     subscription: Subscription
     created_at: int
+    begun_at: int
     body: str
     lease: str
     leased_until: int
     headers: Mapping[str, str] = field(default_factory=dict)
+    format: str | None = None
     attempts: int = 0
     base: int = 0
+    unsent: int = 0
     level: int = 0
 
 
@@ -210,13 +215,14 @@ def repeat_from_row(row: Row) -> Repeat:
     return Repeat(task_id=row["task_id"], fingerprint=row["fingerprint"], answer=answer)
 
 
-def dispatch_from_row(row: Row, subscription: Subscription, lease: str, until: int) -> Dispatch:
-    names = ("event_id", "event_type", "attempts", "base", "level", "created_at", "body")
+def dispatch_from_row(row: Row, subscription: Subscription, lease: str, until: int, now: int) -> Dispatch:
+    names = ("event_id", "event_type", "attempts", "base", "unsent", "level", "created_at", "body", "format")
     return Dispatch(
         delivery_id=row["id"],
         subscription=subscription,
         headers=loads(row["headers"]) if row["headers"] != "{}" else {},
         lease=lease,
         leased_until=until,
+        begun_at=now if row["begun_at"] is None else row["begun_at"],
         **{name: row[name] for name in names},
     )

@@ -47,34 +47,36 @@ def may_hear(subscription: Subscription, event: Event, data: Json) -> bool:
 
 
 def insert_deliveries(
-    event: Event, dispatches: Sequence[Dispatch], *, leased: bool, due_at: int = 0
+    event: Event, dispatches: Sequence[Dispatch], *, leased: bool, due_at: int = 0, once: bool = False
 ) -> Transaction[None]:
-    """leased: they go to this process's own senders at once; otherwise they are due for anybody, not before due_at."""
-    yield run_many(
-        "insert_delivery",
-        [
-            {
-                "id": dispatch.delivery_id,
-                "owner": dispatch.subscription.owner,
-                "event_id": event.id,
-                "event_type": event.type,
-                "subscription_id": dispatch.subscription.id,
-                "body": None if dispatch.body == event.body else dispatch.body,
-                "headers": dump_text(dict(dispatch.headers)) if dispatch.headers else "{}",
-                "now": dispatch.created_at,
-                "next_at": dispatch.leased_until
-                if leased
-                else max(due_at, dispatch.created_at, dispatch.subscription.may_be_told_at),
-                "lease": dispatch.lease if leased else None,
-            }
-            for dispatch in dispatches
-        ],
-    )
+    """leased: they go to this process's own senders at once; otherwise they are due for anybody, not before due_at.
+    once: nobody else ever takes them over."""
+    yield run_many("insert_delivery", [_delivery_row(event, each, leased, due_at, once) for each in dispatches])
+
+
+def _delivery_row(event: Event, dispatch: Dispatch, leased: bool, due_at: int, once: bool) -> Json:
+    now, subscription = dispatch.created_at, dispatch.subscription
+    at = dispatch.leased_until if leased else max(due_at, now, subscription.may_be_told_at)
+    return {
+        "id": dispatch.delivery_id,
+        "owner": subscription.owner,
+        "event_id": event.id,
+        "event_type": event.type,
+        "subscription_id": subscription.id,
+        "format": dispatch.format or subscription.format,
+        "body": None if dispatch.body == event.body else dispatch.body,
+        "headers": dump_text(dict(dispatch.headers)) if dispatch.headers else "{}",
+        "now": now,
+        "begun_at": now if leased or at == now else None,
+        "next_at": at,
+        "lease": dispatch.lease if leased else None,
+        "once": int(once),
+    }
 
 
 def claim_deliveries(now: int, until: int, lease: str, limit: int) -> Transaction[list[Dispatch]]:
     """Due deliveries, leased, with all that an attempt needs. Those whose subscription is paused or held are due again
-    when it is not."""
+    when it is not; a test that its maker has left behind is over."""
     rows = yield run("due_deliveries", now=now, limit=limit)
     if not rows:
         return []
@@ -88,25 +90,40 @@ def claim_deliveries(now: int, until: int, lease: str, limit: int) -> Transactio
         again = yield run("subscription_to_wait_for", id=name)
         found |= {row["id"]: subscription_from_row(row) for row in again}
         changing |= set() if again else {name}
-    ready, later, orphans = [], [], []
+    ready, later, orphans, broken_off = [], [], [], []
     for row in rows:
         subscription = found.get(row["subscription_id"])
         if row["subscription_id"] in changing:
             continue  # due as it was
-        if not row["body"]:
+        if row["once"]:
+            broken_off.append({"id": row["id"], "now": now})
+        elif not row["body"]:
             orphans.append({"id": row["id"], "now": now, "reason": "its event is kept no longer"})
         elif subscription is None:
             orphans.append({"id": row["id"], "now": now, "reason": "the subscription was deleted"})
         elif subscription.disabled_at is not None:
             orphans.append({"id": row["id"], "now": now, "reason": subscription.disabled_reason})
         elif subscription.may_be_told_at > now:
-            later.append({"id": row["id"], "until": subscription.may_be_told_at, "lease": None})
+            later.append({"id": row["id"], "until": subscription.may_be_told_at, "lease": None, "begun_at": None})
         else:
-            ready.append(dispatch_from_row(row, subscription, lease, until))
-    leases = [{"id": dispatch.delivery_id, "until": until, "lease": lease} for dispatch in ready]
+            ready.append(dispatch_from_row(row, subscription, lease, until, now))
+    leases = [{"id": each.delivery_id, "until": until, "lease": lease, "begun_at": now} for each in ready]
     yield run_many("lease_delivery", leases + later)
     yield run_many("cancel_delivery", orphans)
+    yield run_many("break_off_test", broken_off)
     return ready
+
+
+def freeze_delivery(dispatch: Dispatch, event: Event) -> Transaction[None]:
+    """Another body than before, for whoever has it leased."""
+    yield run(
+        "freeze_delivery",
+        id=dispatch.delivery_id,
+        lease=dispatch.lease,
+        format=dispatch.format,
+        body=None if dispatch.body == event.body else dispatch.body,
+        headers=dump_text(dict(dispatch.headers)),
+    )
 
 
 def add_subscription(subscription: Subscription) -> Transaction[None]:

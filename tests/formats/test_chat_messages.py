@@ -217,8 +217,19 @@ def test_telegram_keeps_the_links_when_it_loses_the_entities():
 
 
 def test_a_message_goes_to_the_chat_and_the_topic_that_were_asked_for():
-    body = message("telegram", "task.succeeded")
+    frozen = rendered("telegram", telling("task.succeeded"))
+    body = json.loads(sent("telegram", "https://api.telegram.org/", frozen, **OPTIONS["telegram"]).body)
     assert (body["chat_id"], body["message_thread_id"], body["disable_notification"]) == ("-1001", 7, True)
+
+
+def test_what_waits_goes_to_the_chat_that_the_options_name_by_then():
+    frozen = json.dumps({"chat_id": "-1", "message_thread_id": 3, "text": "x"})
+    body = json.loads(sent("telegram", "https://api.telegram.org/", frozen, chat_id="-1005", token="1:a").body)
+    assert body == {"chat_id": "-1005", "text": "x"}
+
+
+def test_no_chat_is_frozen():
+    assert "chat_id" not in rendered("telegram", telling("task.succeeded"), **OPTIONS["telegram"])
 
 
 # --- what cannot be sent to

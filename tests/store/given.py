@@ -96,7 +96,9 @@ def a_dispatch(event: Event, subscription: Subscription, **changes: Any) -> Disp
         event_type=event.type,
         subscription=subscription,
         created_at=event.created_at,
+        begun_at=event.created_at,
         body=event.body,
+        format=subscription.format,
         lease=LEASE,
         leased_until=NOW + MINUTE,
     )
@@ -215,4 +217,5 @@ def an_outcome(dispatch: Dispatch, **changes: Any) -> dict[str, Any]:
         "next_at": None,
         "level": 0,
         "base": 0,
+        "unsent": 0,
     } | changes

@@ -240,6 +240,20 @@ async def test_a_batch_of_outcomes_is_recorded_with_its_attempts_and_returns(dat
     assert await reads.attempts(failed.delivery_id) == [attempt_of(failed, 503)]
 
 
+async def test_a_test_that_was_left_behind_is_over_and_nobody_is_told(database: Database, reads: Reads) -> None:
+    event, subscription = an_event(test=1), a_subscription()
+    dispatch = a_dispatch(event, subscription)
+    await database.write(add_subscription, subscription)
+    await database.write(insert_event, event)
+    await database.write(insert_deliveries, event, [dispatch], leased=True, once=True)
+    assert await database.write(claim_deliveries, dispatch.leased_until, NOW + 5 * MINUTE, "lease_2", 9) == []
+    delivery = await reads.delivery(dispatch.delivery_id, None)
+    assert delivery is not None
+    assert (delivery.status, delivery.last_error) == (DeliveryStatus.EXHAUSTED, "the test was broken off")
+    [shown] = await database.write(sql, "SELECT failures FROM subscriptions")
+    assert shown["failures"] == 0
+
+
 def attempt_of(dispatch: Dispatch, status: int) -> Attempt:
     return Attempt(
         delivery_id=dispatch.delivery_id,

@@ -8,11 +8,13 @@ from service.clock import DAY
 from service.model import Media, VideoRequest
 from service.store.expunging import expunge_event, expunge_task
 from service.store.reads import Reads
+from service.store.rows import attempt_columns
 from service.store.statements import Database
 from service.store.tasks import freeze_answer
 from service.store.telling import (
     claim_deliveries,
 )
+from service.subscriptions import Attempt
 from tests.store.aged import (
     EMPTIED,
     LONG_AGO,
@@ -34,6 +36,7 @@ from tests.store.given import (
     NOW,
     accepted_task,
     current,
+    each,
     sql,
 )
 
@@ -169,6 +172,26 @@ async def test_what_was_still_to_be_sent_is_cancelled(database: Database, reads:
     delivery = await reads.delivery(dispatch.delivery_id, "ann")
     assert delivery is not None and delivery.last_error is not None
     assert (delivery.status.value, delivery.body, "expunged" in delivery.last_error) == ("cancelled", "", True)
+
+
+async def test_what_an_attempt_brings_back_after_that_is_not_kept(database: Database, reads: Reads) -> None:
+    event = await a_told_event(database)
+    dispatch = await a_delivery(database, event, ended_at=None)
+    await database.write(expunge_event, event.id, "ann", NOW)
+    attempt = Attempt(
+        delivery_id=dispatch.delivery_id,
+        number=7,
+        started_at=NOW,
+        duration_ms=5,
+        status=500,
+        request_headers={"x-said": "a"},
+        response_headers={"x-said": "b"},
+        response="c",
+    )
+    await database.write(each, "insert_attempt", [attempt_columns(attempt)])
+    *_, kept = await reads.attempts(dispatch.delivery_id)
+    assert (kept.number, kept.status) == (7, 500)
+    assert (kept.request_headers, kept.response_headers, kept.response) == ({}, {}, "")
 
 
 async def test_nothing_of_anothers_can_be_expunged(database: Database) -> None:

@@ -236,6 +236,15 @@ async def test_a_delivery_begins_anew_with_the_same_bytes(database: Database) ->
     assert (again.id, again.status, again.attempts, again.base, again.next_at) == (name, "pending", 1, 1, LATER)
 
 
+async def test_a_delivery_that_begins_anew_has_all_of_its_time_again(database: Database) -> None:
+    subscription = await subscribed(database)
+    await delivery(database, await happened(database), subscription, "exhausted")
+    [old] = await told(database, subscription)
+    await replaying(database).delivery(old)
+    [claimed] = await database.write(claim_deliveries, LATER + 5, LATER + MINUTE, "lease_2", 10)
+    assert (claimed.created_at, claimed.begun_at) == (old.created_at, LATER + 5)
+
+
 async def test_a_delivery_of_what_was_expunged_is_refused(database: Database) -> None:
     subscription = await subscribed(database)
     event = await happened(database)

@@ -1,9 +1,11 @@
 -- name: insert_delivery
 -- ON CONFLICT: two who replay an event at once both find that there is none.
 INSERT INTO deliveries (
-    id, owner, event_id, event_type, subscription_id, body, headers, status, attempts, created_at, next_at, lease
+    id, owner, event_id, event_type, subscription_id, format, body, headers, status, attempts, created_at, begun_at,
+    next_at, lease, once
 ) VALUES (
-    :id, :owner, :event_id, :event_type, :subscription_id, :body, :headers, 'pending', 0, :now, :next_at, :lease
+    :id, :owner, :event_id, :event_type, :subscription_id, :format, :body, :headers, 'pending', 0, :now, :begun_at,
+    :next_at, :lease, :once
 )
 ON CONFLICT (event_id, subscription_id) DO NOTHING;
 
@@ -12,7 +14,7 @@ ON CONFLICT (event_id, subscription_id) DO NOTHING;
 -- there was expunged while somebody had it told again.
 SELECT
     d.id, d.event_id, d.event_type, d.subscription_id, d.attempts, d.base, d.level, d.headers, d.created_at,
-    COALESCE(d.body, e.body) AS body
+    d.begun_at, d.unsent, d.once, d.format, COALESCE(d.body, e.body) AS body
 FROM deliveries d
 LEFT JOIN events e ON e.id = d.event_id
 WHERE d.next_at IS NOT NULL AND d.next_at <= :now
@@ -26,18 +28,39 @@ SELECT * FROM subscriptions WHERE id IN (
 );
 
 -- name: lease_delivery
-UPDATE deliveries SET next_at = :until, lease = :lease WHERE id = :id;
+UPDATE deliveries SET next_at = :until, lease = :lease, begun_at = COALESCE(begun_at, :begun_at) WHERE id = :id;
+
+-- name: break_off_test
+-- Whoever made it did not come to record what became of it, and it is never tried again.
+UPDATE deliveries SET
+    status = 'exhausted', finished_at = :now, next_at = NULL, lease = NULL, last_error = 'the test was broken off'
+WHERE id = :id AND status = 'pending';
+
+-- name: freeze_delivery
+-- Anew, by whoever has it: what was left out of the old body is said again.
+UPDATE deliveries SET format = :format, body = :body, headers = :headers, level = 0
+WHERE id = :id AND lease = :lease AND status = 'pending';
 
 -- name: next_delivery
 SELECT MIN(next_at) AS next_at FROM deliveries WHERE next_at IS NOT NULL;
 
+-- name: leased_delivery
+SELECT id FROM deliveries WHERE id = :id AND lease = :lease AND status = 'pending';
+
 -- name: insert_attempt
+-- Of what was expunged under way nothing is kept that was said.
 INSERT INTO attempts (
     delivery_id, number, started_at, duration_ms, status, error, hint, ambiguous, level, request_headers,
     response_headers, response, timings, next_at
 ) VALUES (
-    :delivery_id, :number, :started_at, :duration_ms, :status, :error, :hint, :ambiguous, :level, :request_headers,
-    :response_headers, :response, :timings, :next_at
+    :delivery_id, :number, :started_at, :duration_ms, :status, :error, :hint, :ambiguous, :level,
+    CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE id = :delivery_id AND expunged_at IS NOT NULL)
+        THEN '{}' ELSE :request_headers END,
+    CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE id = :delivery_id AND expunged_at IS NOT NULL)
+        THEN '{}' ELSE :response_headers END,
+    CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE id = :delivery_id AND expunged_at IS NOT NULL)
+        THEN '' ELSE :response END,
+    :timings, :next_at
 )
 ON CONFLICT DO NOTHING;
 
@@ -46,7 +69,8 @@ ON CONFLICT DO NOTHING;
 -- counts though its subscription ended under way: it must not be taken for missed later.
 UPDATE deliveries SET
     status = :status, attempts = :attempts, last_status = :last_status, last_error = :last_error,
-    finished_at = :finished_at, next_at = :next_at, level = :level, base = :base, lease = NULL
+    finished_at = :finished_at, next_at = :next_at, level = :level, base = :base,
+    unsent = :unsent, lease = NULL
 WHERE id = :id
   AND ((lease = :lease AND status = 'pending') OR (status = 'cancelled' AND CAST(:status AS TEXT) = 'delivered'));
 

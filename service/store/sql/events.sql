@@ -58,10 +58,12 @@ INSERT INTO subscriptions (
 );
 
 -- name: change_subscription
--- What its owner may change; how it goes with its endpoint is left as it is.
+-- What its owner may change; how it goes with its endpoint is left as it is, unless that is another one now.
 UPDATE subscriptions SET
     url = :url, events = :events, format = :format, secret = :secret, description = :description, filters = :filters,
     options = :options, sending = :sending, tags = :tags, sealed = :sealed, previous = :previous, everyone = :everyone,
+    failing_since = CASE WHEN url = :url THEN failing_since END, failures = CASE WHEN url = :url THEN failures ELSE 0 END,
+    warned = CASE WHEN url = :url THEN warned ELSE 0 END, held_until = CASE WHEN url = :url THEN held_until ELSE 0 END,
     revision = revision + 1
 WHERE id = :id AND revision = :revision AND (owner = :of_owner OR CAST(:of_owner AS TEXT) IS NULL)
 RETURNING *;

@@ -57,7 +57,8 @@ SELECT * FROM deliveries WHERE subscription_id = :subscription_id AND event_id =
 -- name: replay_delivery
 -- Begun again: the same bytes, a new schedule, and the attempts go on counting.
 UPDATE deliveries SET
-    status = 'pending', next_at = :next_at, lease = NULL, finished_at = NULL, base = attempts, replays = replays + 1
+    status = 'pending', next_at = :next_at, lease = NULL, finished_at = NULL, base = attempts, replays = replays + 1,
+    unsent = 0, begun_at = NULL, once = 0
 WHERE id = :id AND status <> 'pending' AND expunged_at IS NULL
 RETURNING *;
 
