@@ -158,7 +158,7 @@ class Replaying:
         if rows:
             if rows[0]["status"] not in statuses:
                 return False
-            at = max(due_at, subscription.may_be_told_at)
+            at = max(due_at, subscription.may_be_told_at(now))
             return bool((yield run("replay_delivery", id=rows[0]["id"], next_at=at)))
         if MISSING not in statuses or event.created_at <= now - self._remembered_ms:
             return False  # what is older may have been delivered, and nobody would know it any more
@@ -200,7 +200,7 @@ def _replay_delivery(delivery: Delivery, now: int) -> Transaction[Any]:
     events = yield run("event", id=delivery.event_id, owner=None)
     if not events or delivery.expunged_at is not None or (not events[0]["body"] and not delivery.body):
         raise Problem("result_gone", "the payload of this event was expunged: it cannot be told again")
-    at = max(now, subscription.may_be_told_at)
+    at = max(now, subscription.may_be_told_at(now))
     again = yield run("replay_delivery", id=delivery.id, next_at=at)
     again = again or (yield run("hurry_delivery", id=delivery.id, next_at=at))
     return delivery_from_row(again[0]) if again else None

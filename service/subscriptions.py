@@ -10,9 +10,10 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
+from service.clock import HOUR
 from service.wire import Json, loads
 
-NEVER = 2**53  # unix ms: when what waits for a paused subscription is due
+PAUSED_MS = HOUR  # for which what waits for a paused subscription is put off; never for ever, so nothing is forgotten
 FILTERS = ("gateway", "model", "status", "external_id", "metadata")
 
 
@@ -58,10 +59,9 @@ class Subscription:
     def status(self) -> str:
         return "disabled" if self.disabled_at is not None else "paused" if self.paused_at is not None else "active"
 
-    @property
-    def may_be_told_at(self) -> int:
-        """The first instant at which something may be sent there (unix ms)."""
-        return NEVER if self.paused_at is not None else self.held_until
+    def may_be_told_at(self, now: int) -> int:
+        """The first instant at which something may be sent there (unix ms); for a paused one, when to look again."""
+        return max(now + PAUSED_MS, self.held_until) if self.paused_at is not None else self.held_until
 
 
 class DeliveryStatus(StrEnum):

@@ -58,8 +58,9 @@ INSERT INTO subscriptions (
 );
 
 -- name: change_subscription
--- What its owner may change; how it goes with its endpoint is left as it is.
+-- What its owner may change; how it goes with its endpoint is left as it is. What another URL has asked for is over.
 UPDATE subscriptions SET
+    held_until = CASE WHEN url = :url THEN held_until ELSE 0 END,
     url = :url, events = :events, format = :format, secret = :secret, description = :description, filters = :filters,
     options = :options, sending = :sending, tags = :tags, sealed = :sealed, previous = :previous, everyone = :everyone,
     revision = revision + 1
