@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.store.rows import Dispatch, attempt_columns
-from service.store.statements import Params, Transaction, run_many
+from service.store.statements import Params, Transaction, run, run_many
 from service.subscriptions import Attempt, DeliveryStatus
 
 
@@ -44,6 +44,16 @@ class Return:
 
     dispatch: Dispatch
     next_at: int
+
+
+def still_held(outcomes: Sequence[Outcome]) -> Transaction[set[str]]:
+    """The ids of those deliveries whose lease was not lost meanwhile; ask before they are recorded."""
+    if not outcomes:
+        return set()
+    ids = "".join(sorted({outcome.dispatch.delivery_id for outcome in outcomes}))
+    leases = {row["id"]: row["lease"] for row in (yield run("holders_of_deliveries", ids=ids))}
+    dispatches = [outcome.dispatch for outcome in outcomes]
+    return {each.delivery_id for each in dispatches if leases.get(each.delivery_id) == each.lease}
 
 
 def record_attempts(outcomes: Sequence[Outcome], returns: Sequence[Return], now: int) -> Transaction[None]:

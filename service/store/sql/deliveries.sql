@@ -50,6 +50,19 @@ UPDATE deliveries SET
 WHERE id = :id
   AND ((lease = :lease AND status = 'pending') OR (status = 'cancelled' AND CAST(:status AS TEXT) = 'delivered'));
 
+-- name: holders_of_deliveries
+-- Who has leased them, until our commit. Their ids are all of one length and stand one after the other in a text.
+WITH RECURSIVE asked (start, delivery_id) AS (
+    SELECT 1, SUBSTR(CAST(:ids AS TEXT), 1, 30)
+    UNION ALL
+    SELECT start + 30, SUBSTR(CAST(:ids AS TEXT), start + 30, 30) FROM asked
+    WHERE start + 30 <= LENGTH(CAST(:ids AS TEXT))
+)
+SELECT id, lease FROM deliveries
+WHERE id IN (SELECT delivery_id FROM asked) AND status = 'pending' AND lease IS NOT NULL
+ORDER BY id
+/* for update */;
+
 -- name: return_delivery
 -- Leased, and not attempted after all: due again at the time given.
 UPDATE deliveries SET next_at = :next_at, lease = NULL WHERE id = :id AND lease = :lease AND status = 'pending';
