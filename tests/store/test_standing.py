@@ -197,10 +197,9 @@ async def test_a_failure_of_what_is_anothers_by_now_is_held_against_nobody(
     database: Database, reads: Reads, decision: dict[str, Any]
 ) -> None:
     ill = await subscribed(database)
-    lost, kept = await leased(database, ill), await leased(database, ill)
+    lost = await leased(database, ill)
     await database.write(claim_deliveries, NOW + HOUR, NOW + 2 * HOUR, "lease_2", 1)
-    batch = [outcome(lost, NOW, **decision), outcome(kept, NOW, **DELIVERED)]
-    await database.write(record, batch, [], PUBLISHER, SETTINGS, NOW)
+    await database.write(record, [outcome(lost, NOW, **decision)], [], PUBLISHER, SETTINGS, NOW)
     assert await reads.subscription(ill.id, None) == ill
 
 
