@@ -14,6 +14,7 @@ from service.clock import HOUR
 from service.wire import Json, loads
 
 PAUSED_MS = HOUR  # for which what waits for a paused subscription is put off; never for ever, so nothing is forgotten
+REMEMBERED_LONGEST = 2_000  # characters of what a subscription wants
 FILTERS = ("gateway", "model", "status", "external_id", "metadata")
 
 
@@ -175,10 +176,15 @@ def _is_one_of(value: Any, wanted: list[Any]) -> bool:
 Wish = Callable[[str, Json], bool]
 
 
-@lru_cache(maxsize=8192)  # fewer than an owner has would all be forgotten before they come round again
 def wish(events: str, filters: str) -> Wish:
     """What the stored texts of a subscription want: (event type, data) -> bool. Each event is matched against every
-    subscription of its owner, and most of those share their texts."""
+    subscription of its owner, and most of those share their texts; long ones are read anew, so that what is remembered
+    has an end."""
+    return (_wish if len(events) + len(filters) <= REMEMBERED_LONGEST else _wish.__wrapped__)(events, filters)
+
+
+@lru_cache(maxsize=8192)  # fewer than an owner has would all be forgotten before they come round again
+def _wish(events: str, filters: str) -> Wish:
     patterns, read = tuple(loads(events)), loads(filters)
     every_type = "*" in patterns
 

@@ -7,6 +7,8 @@ from service.store.rows import Dispatch, attempt_columns
 from service.store.statements import Params, Transaction, run, run_many
 from service.subscriptions import Attempt, DeliveryStatus
 
+AT_ONCE = 100  # deliveries that one statement asks for
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
@@ -48,10 +50,11 @@ class Return:
 
 def still_held(outcomes: Sequence[Outcome]) -> Transaction[set[str]]:
     """The ids of those deliveries whose lease was not lost meanwhile; ask before they are recorded."""
-    if not outcomes:
-        return set()
-    ids = "".join(sorted({outcome.dispatch.delivery_id for outcome in outcomes}))
-    leases = {row["id"]: row["lease"] for row in (yield run("holders_of_deliveries", ids=ids))}
+    ids = sorted({outcome.dispatch.delivery_id for outcome in outcomes})
+    leases: dict[str, str] = {}
+    for first in range(0, len(ids), AT_ONCE):
+        rows = yield run("holders_of_deliveries", ids="".join(ids[first : first + AT_ONCE]))
+        leases |= {row["id"]: row["lease"] for row in rows}
     dispatches = [outcome.dispatch for outcome in outcomes]
     return {each.delivery_id for each in dispatches if leases.get(each.delivery_id) == each.lease}
 

@@ -14,6 +14,7 @@ from service.store.statements import Row, Transaction, run, run_many
 from service.subscriptions import Subscription, is_about, wish
 from service.wire import Json, dump_text
 
+AT_ONCE = 100  # whole subscriptions of one statement
 PART = 500  # rows of one subscription that one transaction changes: all others wait for its end
 
 
@@ -32,8 +33,19 @@ def insert_event(event: Event) -> Transaction[bool]:
 
 def subscriptions_to_tell(event: Event, data: Json) -> Transaction[list[Subscription]]:
     """Those that want an event, the paused ones included. data: its envelope's."""
-    rows = yield run("subscriptions_to_tell", owner=event.owner, task_id=event.task_id)
-    return [subscription_from_row(row) for row in rows if _wants(row, event, data)]
+    near = yield run("subscriptions_to_match", owner=event.owner, task_id=event.task_id)
+    wanted = sorted(row["id"] for row in near if _wants(row, event, data))
+    found: list[Subscription] = []
+    for first in range(0, len(wanted), AT_ONCE):
+        rows = yield run("subscriptions_to_tell", ids="".join(wanted[first : first + AT_ONCE]))
+        found += [subscription_from_row(row) for row in rows if _still_wants(row, event, data)]
+    return found
+
+
+def _still_wants(row: Row, event: Event, data: Json) -> bool:
+    """It may have been changed since it was matched."""
+    theirs = row["everyone"] or row["owner"] == event.owner
+    return bool(theirs) and row["disabled_at"] is None and _wants(row, event, data)
 
 
 def _wants(row: Row, event: Event, data: Json) -> bool:
@@ -117,6 +129,8 @@ def add_subscription(subscription: Subscription) -> Transaction[None]:
 
 def add_within(subscription: Subscription, most: int) -> Transaction[bool]:
     """Add a subscription, unless its owner has so many already; whether there was room."""
+    # of two who subscribe at once the second waits, and counts the first one's
+    yield run("take_turn", owner=subscription.owner, now=subscription.created_at)
     rows = yield run("count_subscriptions", owner=subscription.owner, most=most)
     if rows[0]["subscriptions"] >= most:
         return False

@@ -13,8 +13,10 @@ from service.store.releasing import APART_MS, release
 from service.store.rows import Dispatch
 from service.store.statements import Database, Transaction
 from service.store.telling import (
+    AT_ONCE,
     PART,
     add_subscription,
+    add_within,
     change_subscription,
     claim_deliveries,
     delete_subscription,
@@ -102,6 +104,44 @@ async def test_an_event_is_told_to_the_owners_subscriptions_and_to_the_tasks_own
 async def test_an_event_is_told_to_those_who_asked_for_its_type(database: Database) -> None:
     await database.write(add_subscription, a_subscription(events=("task.running",)))
     assert [len(await to_tell(database, word)) for word in ("task.running", "task.succeeded")] == [1, 0]
+
+
+async def test_an_event_is_told_to_all_of_very_many_who_want_it(database: Database) -> None:
+    def store() -> Transaction[None]:
+        for _ in range(2 * AT_ONCE + 1):
+            yield from add_subscription(a_subscription())
+
+    await database.write(store)
+    assert len({found.id for found in await to_tell(database)}) == 2 * AT_ONCE + 1
+
+
+async def test_what_a_subscription_does_not_want_reads_none_of_what_it_confides(database: Database) -> None:
+    wanting = a_subscription(sealed="x", filters={"gateway": ["north"]})
+    for subscription in (wanting, a_subscription(sealed="y", filters={"gateway": ["south"]})):
+        await database.write(add_subscription, subscription)
+    seen: list[Any] = []
+
+    def watched() -> Transaction[list[Subscription]]:
+        telling = subscriptions_to_tell(an_event(), {"task": {"gateway": "north"}})
+        statement = next(telling)
+        while True:
+            rows = yield statement
+            seen.extend(row["sealed"] for row in rows if "sealed" in row)
+            try:
+                statement = telling.send(rows)
+            except StopIteration as end:
+                return list(end.value)
+
+    assert await database.write(watched) == [wanting]
+    assert seen == ["x"]
+
+
+async def test_those_who_subscribe_at_once_have_no_more_than_one_after_the_other(
+    database: Database, another: Database
+) -> None:
+    sides = (database, another) * 8
+    added = await asyncio.gather(*(side.write(add_within, a_subscription(), 3) for side in sides))
+    assert sum(added) == 3
 
 
 async def test_a_disabled_subscription_is_told_nothing_and_says_why(database: Database, reads: Reads) -> None:

@@ -31,9 +31,10 @@ ORDER BY id DESC
 LIMIT :limit;
 
 -- name: events_after
--- As they were committed, oldest first. What was expunged is told no more.
+-- As they were committed, oldest first; those without a body were expunged, and however many they are, none is searched
+-- for that was not.
 SELECT * FROM events
-WHERE owner = :owner AND seq > :after AND body <> ''
+WHERE owner = :owner AND seq > :after
 ORDER BY seq
 LIMIT :limit;
 
@@ -90,11 +91,23 @@ SELECT CAST(COUNT(*) AS BIGINT) AS subscriptions FROM (
     SELECT 1 AS one FROM subscriptions WHERE owner = :owner AND task_id IS NULL LIMIT :most
 ) counted;
 
+-- name: subscriptions_to_match
+-- Of all that may want an event no more than what says whether they do: what is confided to them is long.
+SELECT id, events, filters FROM subscriptions
+WHERE disabled_at IS NULL
+  AND ((owner = :owner AND task_id IS NULL) OR (owner = :owner AND task_id = :task_id) OR everyone = 1);
+
 -- name: subscriptions_to_tell
 -- They stay until the deliveries are stored: else one that is deleted meanwhile leaves a delivery that is due for ever.
-SELECT * FROM subscriptions
-WHERE disabled_at IS NULL
-  AND ((owner = :owner AND task_id IS NULL) OR (owner = :owner AND task_id = :task_id) OR everyone = 1)
+-- Their ids are all of one length and stand one after the other in a text.
+WITH RECURSIVE asked (start, subscription_id) AS (
+    SELECT 1, SUBSTR(CAST(:ids AS TEXT), 1, 30)
+    UNION ALL
+    SELECT start + 30, SUBSTR(CAST(:ids AS TEXT), start + 30, 30) FROM asked
+    WHERE start + 30 <= LENGTH(CAST(:ids AS TEXT))
+)
+SELECT * FROM subscriptions WHERE id IN (SELECT subscription_id FROM asked)
+ORDER BY id
 /* for share */;
 
 -- name: subscription
