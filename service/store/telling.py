@@ -34,7 +34,7 @@ def insert_event(event: Event) -> Transaction[bool]:
 def subscriptions_to_tell(event: Event, data: Json) -> Transaction[list[Subscription]]:
     """Those that want an event, the paused ones included. data: its envelope's."""
     near = yield run("subscriptions_to_match", owner=event.owner, task_id=event.task_id)
-    wanted = sorted(row["id"] for row in near if _wants(row, event, data))
+    wanted = sorted({row["id"] for row in near if _wants(row, event, data)})
     found: list[Subscription] = []
     for first in range(0, len(wanted), AT_ONCE):
         rows = yield run("subscriptions_to_tell", ids="".join(wanted[first : first + AT_ONCE]))

@@ -106,6 +106,11 @@ async def test_an_event_is_told_to_those_who_asked_for_its_type(database: Databa
     assert [len(await to_tell(database, word)) for word in ("task.running", "task.succeeded")] == [1, 0]
 
 
+async def test_who_hears_everybody_hears_his_own_events_once(database: Database) -> None:
+    await database.write(add_subscription, a_subscription(everyone=1))
+    assert len(await to_tell(database)) == 1
+
+
 async def test_an_event_is_told_to_all_of_very_many_who_want_it(database: Database) -> None:
     def store() -> Transaction[None]:
         for _ in range(2 * AT_ONCE + 1):

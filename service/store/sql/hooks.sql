@@ -9,7 +9,7 @@ LIMIT :limit;
 -- name: latest_events
 -- What was really told: no tests, and nothing that was expunged since. It is not searched for any further.
 SELECT * FROM (
-    SELECT * FROM events WHERE owner = :owner AND type = :type ORDER BY id DESC LIMIT 1000
+    SELECT * FROM events WHERE owner = :owner AND type = :type ORDER BY id DESC LIMIT 100
 ) latest
 WHERE test = 0 AND body <> ''
 ORDER BY id DESC
