@@ -89,8 +89,8 @@ class Publisher:
                 leased_until=lease.until if lease else now,
             )
             (dispatches if rendered else untold).append(dispatch)
-        fresh = [dispatch for dispatch in dispatches if dispatch.subscription.may_be_told_at <= now]
-        held = [dispatch for dispatch in dispatches if dispatch.subscription.may_be_told_at > now]
+        fresh = [dispatch for dispatch in dispatches if dispatch.subscription.may_be_told_at(now) <= now]
+        held = [dispatch for dispatch in dispatches if dispatch.subscription.may_be_told_at(now) > now]
         yield from insert_deliveries(telling.event, fresh, leased=lease is not None, due_at=due_at or 0)
         yield from insert_deliveries(telling.event, held + untold, leased=False, due_at=due_at or 0)
         for dispatch in untold:

@@ -18,7 +18,7 @@ from service.formats import FORMATS
 from service.formats.shape import Telling
 from service.model import Event, new_id
 from service.store.reads import Reads
-from service.store.replays import Replay, due_replay, end_replay, insert_replay
+from service.store.replays import Replay, due_replay, end_replay, events_to_replay, insert_replay
 from service.store.rows import delivery_from_row, subscription_from_row
 from service.store.statements import Database, Transaction, run
 from service.store.tasks import find_task
@@ -30,6 +30,7 @@ MISSING = "missing"  # no delivery was ever made: the subscription was disabled,
 OVER = ("delivered", "exhausted", "cancelled")
 MISSED = (MISSING, "exhausted", "cancelled")
 STEP = 100  # events in one transaction
+REST_MS = 50  # after each step: others write too
 PER_SECOND, PER_SECOND_MOST = 10, 1_000
 
 
@@ -121,26 +122,20 @@ class Replaying:
         if subscription is None or subscription.disabled_at is not None:
             yield from end_replay(replay.id, "failed", "the subscription was deleted or disabled meanwhile", now)
             return [replay.id]
-        events = yield run(
-            "events_to_replay",
-            owner=None if subscription.everyone else subscription.owner,
-            position=replay.position,
-            since=replay.since,
-            until=replay.until,
-            limit=STEP,
-        )
+        owner = None if subscription.everyone else subscription.owner
+        events = yield from events_to_replay(replay, owner, STEP)
         replayed = 0
-        for row in events:
+        for event in events:
             due_at = now + replayed * replay.spacing_ms
-            replayed += yield from self._retell(Event(**row), subscription, replay.statuses, now, due_at)
+            replayed += yield from self._retell(event, subscription, replay.statuses, now, due_at)
         if events:
             yield run(
                 "advance_replay",
                 id=replay.id,
-                position=events[-1]["id"],
+                position=events[-1].id,
                 scanned=len(events),
                 replayed=replayed,
-                next_at=now + replayed * replay.spacing_ms,
+                next_at=now + max(REST_MS, replayed * replay.spacing_ms),
             )
         if len(events) < STEP:
             yield from end_replay(replay.id, "finished", None, now)
@@ -149,7 +144,9 @@ class Replaying:
     def _retell(
         self, event: Event, subscription: Subscription, statuses: Sequence[str], now: int, due_at: int
     ) -> Transaction[bool]:
-        """Whether an event is told again, or for the first time."""
+        """Whether an event is told again, or for the first time. What was expunged cannot be."""
+        if event.test or not event.body:
+            return False
         envelope: Json = loads(event.body)
         data = envelope["data"]
         if not (may_hear(subscription, event, data) and wants(subscription, event.type, data)):
@@ -158,7 +155,7 @@ class Replaying:
         if rows:
             if rows[0]["status"] not in statuses:
                 return False
-            at = max(due_at, subscription.may_be_told_at)
+            at = max(due_at, subscription.may_be_told_at(now))
             return bool((yield run("replay_delivery", id=rows[0]["id"], next_at=at)))
         if MISSING not in statuses or event.created_at <= now - self._remembered_ms:
             return False  # what is older may have been delivered, and nobody would know it any more
@@ -200,9 +197,10 @@ def _replay_delivery(delivery: Delivery, now: int) -> Transaction[Any]:
     events = yield run("event", id=delivery.event_id, owner=None)
     if not events or delivery.expunged_at is not None or (not events[0]["body"] and not delivery.body):
         raise Problem("result_gone", "the payload of this event was expunged: it cannot be told again")
-    at = max(now, subscription.may_be_told_at)
+    at = max(now, subscription.may_be_told_at(now))
     again = yield run("replay_delivery", id=delivery.id, next_at=at)
     again = again or (yield run("hurry_delivery", id=delivery.id, next_at=at))
+    again = again or (yield run("waiting_delivery", id=delivery.id, now=now))
     return delivery_from_row(again[0]) if again else None
 
 

@@ -12,7 +12,7 @@ from service.events import Publisher
 from service.formats.operational import about_delivery, about_subscription
 from service.model import OPERATIONAL_EVENTS, iso
 from service.settings import DeliverySettings
-from service.store.recording import Outcome, Return, record_attempts
+from service.store.recording import Outcome, Return, record_attempts, still_held
 from service.store.rows import Dispatch, subscription_from_row
 from service.store.statements import Transaction, run, run_many
 from service.store.telling import disable_subscription, take_feeds
@@ -50,8 +50,11 @@ def record(
     told: list[Dispatch] = []
     troubled = [outcome for outcome in outcomes if not outcome.delivered]
     yield from take_feeds(outcome.dispatch.subscription.owner for outcome in troubled)
+    held = yield from still_held(troubled)
     yield from record_attempts(outcomes, returns, now)
-    runs = _runs(outcomes)
+    # a failure is held against nobody where the delivery is another's by now: he will see how it goes
+    troubled = [outcome for outcome in troubled if outcome.dispatch.delivery_id in held]
+    runs = _runs([each for each in outcomes if each.delivered or each.dispatch.delivery_id in held])
     yield run_many("note_success", [{"id": name} for name in sorted(runs) if runs[name].succeeded])
     for name in sorted(name for name in runs if runs[name].failures):
         told += yield from _note_failures(name, runs[name], publisher, settings, now)
@@ -121,9 +124,6 @@ def _disable(
 def _announce_exhausted(outcome: Outcome, publisher: Publisher, now: int) -> Transaction[list[Dispatch]]:
     dispatch = outcome.dispatch
     if dispatch.event_type in OPERATIONAL_EVENTS or outcome.decision.gone:
-        return []
-    rows = yield run("delivery", id=dispatch.delivery_id, owner=None)
-    if not rows or rows[0]["status"] != DeliveryStatus.EXHAUSTED:  # it was cancelled meanwhile, or others have it now
         return []
     attempt = outcome.attempt
     data = {

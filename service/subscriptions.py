@@ -10,9 +10,11 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
+from service.clock import HOUR
 from service.wire import Json, loads
 
-NEVER = 2**53  # unix ms: when what waits for a paused subscription is due
+PAUSED_MS = HOUR  # for which what waits for a paused subscription is put off; never for ever, so nothing is forgotten
+REMEMBERED_LONGEST = 2_000  # characters of what a subscription wants
 FILTERS = ("gateway", "model", "status", "external_id", "metadata")
 
 
@@ -58,10 +60,9 @@ class Subscription:
     def status(self) -> str:
         return "disabled" if self.disabled_at is not None else "paused" if self.paused_at is not None else "active"
 
-    @property
-    def may_be_told_at(self) -> int:
-        """The first instant at which something may be sent there (unix ms)."""
-        return NEVER if self.paused_at is not None else self.held_until
+    def may_be_told_at(self, now: int) -> int:
+        """The first instant at which something may be sent there (unix ms); for a paused one, when to look again."""
+        return max(now + PAUSED_MS, self.held_until) if self.paused_at is not None else self.held_until
 
 
 class DeliveryStatus(StrEnum):
@@ -175,10 +176,15 @@ def _is_one_of(value: Any, wanted: list[Any]) -> bool:
 Wish = Callable[[str, Json], bool]
 
 
-@lru_cache(maxsize=8192)  # fewer than an owner has would all be forgotten before they come round again
 def wish(events: str, filters: str) -> Wish:
     """What the stored texts of a subscription want: (event type, data) -> bool. Each event is matched against every
-    subscription of its owner, and most of those share their texts."""
+    subscription of its owner, and most of those share their texts; long ones are read anew, so that what is remembered
+    has an end."""
+    return (_wish if len(events) + len(filters) <= REMEMBERED_LONGEST else _wish.__wrapped__)(events, filters)
+
+
+@lru_cache(maxsize=8192)  # fewer than an owner has would all be forgotten before they come round again
+def _wish(events: str, filters: str) -> Wish:
     patterns, read = tuple(loads(events)), loads(filters)
     every_type = "*" in patterns
 

@@ -37,6 +37,7 @@ RESERVED = re.compile(
 )
 VALUES_MOST, KEYS_MOST, TAGS_MOST, RETRIES_MOST = 50, 10, 20, 20
 RATE_MOST = 60_000
+FILTER_LONGEST = 200  # characters of a key, or of a value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +176,7 @@ def _read_filters(given: Any) -> Json:
     filters: Json = {}
     for name, value in given.items():
         if name not in FILTERS:
-            raise invalid(f"filters.{name}", f"cannot be filtered by; known: {', '.join(FILTERS)}")
+            raise invalid(f"filters.{name[:100]}", f"cannot be filtered by; known: {', '.join(FILTERS)}")
         if name == "metadata":
             filters[name] = _read_metadata_filter(value)
         else:
@@ -189,6 +190,8 @@ def _read_filters(given: Any) -> Json:
 def _read_metadata_filter(value: Any) -> Json:
     if not isinstance(value, dict) or not value or len(value) > KEYS_MOST:
         raise invalid("filters.metadata", f"must be an object of 1 to {KEYS_MOST} keys")
+    if any(len(key) > FILTER_LONGEST for key in value):
+        raise invalid("filters.metadata", f"must have keys of at most {FILTER_LONGEST} characters")
     return {key: _read_values(each, f"filters.metadata.{key}", (str, int, float, bool)) for key, each in value.items()}
 
 
@@ -197,6 +200,8 @@ def _read_values(value: Any, at: str, kinds: tuple[type, ...]) -> list[Any]:
     if not 0 < len(values) <= VALUES_MOST or not all(type(each) in kinds for each in values):
         wanted = "a text" if kinds == (str,) else "a text, a number or a truth value"
         raise invalid(at, f"must be {wanted}, or 1 to {VALUES_MOST} of them in an array")
+    if any(len(str(each)) > FILTER_LONGEST for each in values):  # each event reads all of its owner's filters
+        raise invalid(at, f"must be made of values of at most {FILTER_LONGEST} characters")
     return values
 
 

@@ -9,9 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from service.clock import MINUTE
+from service.store.rows import Window
+from service.store.telling import PART, insert_deliveries, insert_event
 from tests.certificates import certified
 from tests.hub import hub
 from tests.servers import Sink, serve
+from tests.store.given import a_dispatch, an_event, fresh_id, sql
 
 URL, ELSEWHERE = "https://127.0.0.1:9/one", "https://127.0.0.1:10/one"
 CLIENT = certified("client")
@@ -256,6 +260,45 @@ async def test_a_pause_sends_nothing_and_loses_nothing(tmp_path):
         assert sink.requests == []
         assert (await it.http.post(path + "/resume")).json()["status"] == "active"
         assert len(await sink.wait_for(lambda found: len(found) >= 3)) == 3
+
+
+async def test_all_that_has_gathered_is_released_however_much_it_is(tmp_path):
+    async with Sink().open() as sink, hub(tmp_path, worker=False) as it:
+        made = await it.subscribe(sink.url)
+        path = f"/v1/subscriptions/{made['id']}"
+        await it.http.post(path + "/pause")
+        (paused,) = await it.services.reads.subscriptions(None, Window())
+
+        def gather():
+            for _ in range(PART + 1):
+                event = an_event(id=fresh_id("evt"), task_id=fresh_id("task"), owner=paused.owner)
+                dispatch = a_dispatch(event, paused, created_at=it.services.clock())
+                yield from insert_event(event)
+                yield from insert_deliveries(event, [dispatch], leased=False)
+
+        await it.services.database.write(gather)
+        await it.http.post(path + "/resume")
+        soon = "SELECT COUNT(*) AS count FROM deliveries WHERE next_at < :soon"
+        await it.until(
+            lambda: it.services.database.write(sql, soon, soon=it.services.clock() + MINUTE),
+            lambda rows: rows[0]["count"] == PART + 1,
+        )
+
+
+@pytest.mark.parametrize("what", ["tried out", "moved"])
+async def test_what_waits_for_an_endpoint_that_wanted_a_pause_is_released_when_it_is(tmp_path, what):
+    async with Sink().open() as sink, Sink().open() as other, hub(tmp_path) as it:
+        made = await it.subscribe(sink.url)
+        held = f"UPDATE subscriptions SET held_until = {it.services.clock() + 60 * MINUTE}"
+        await it.services.database.write(sql, held)
+        await it.submit()
+        await it.until(lambda: it.listed("/v1/deliveries?status=pending"), lambda found: len(found) == 1)
+        if what == "moved":
+            await changed(it, made, url=other.url)
+            await other.wait_for(lambda found: len(found) >= 1)
+        else:
+            await it.http.post(f"/v1/subscriptions/{made['id']}/test")
+            await sink.wait_for(lambda found: len(found) >= 2)
 
 
 async def test_what_fails_during_a_pause_waits_for_its_end(tmp_path):

@@ -361,6 +361,19 @@ BAD: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("field", "filters"),
+    [
+        ("filters.external_id", {"external_id": "x" * 201}),
+        ("filters.metadata.a", {"metadata": {"a": ["b", "x" * 201]}}),
+        ("filters.metadata.a", {"metadata": {"a": 10**200}}),
+        ("filters.metadata", {"metadata": {"x" * 201: "a"}}),
+    ],
+)
+def test_a_filter_is_short_because_each_event_reads_it(field, filters):
+    assert refused_for(filters=filters) == field
+
+
 @pytest.mark.parametrize("field", BAD)
 def test_a_bad_field_names_itself(field):
     assert refused_for(**BAD[field]) == field

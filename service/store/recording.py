@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.store.rows import Dispatch, attempt_columns
-from service.store.statements import Params, Transaction, run_many
+from service.store.statements import Params, Transaction, run, run_many
 from service.subscriptions import Attempt, DeliveryStatus
+
+AT_ONCE = 100  # deliveries that one statement asks for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,17 @@ class Return:
 
     dispatch: Dispatch
     next_at: int
+
+
+def still_held(outcomes: Sequence[Outcome]) -> Transaction[set[str]]:
+    """The ids of those deliveries whose lease was not lost meanwhile; ask before they are recorded."""
+    ids = sorted({outcome.dispatch.delivery_id for outcome in outcomes})
+    leases: dict[str, str] = {}
+    for first in range(0, len(ids), AT_ONCE):
+        rows = yield run("holders_of_deliveries", ids="".join(ids[first : first + AT_ONCE]))
+        leases |= {row["id"]: row["lease"] for row in rows}
+    dispatches = [outcome.dispatch for outcome in outcomes]
+    return {each.delivery_id for each in dispatches if leases.get(each.delivery_id) == each.lease}
 
 
 def record_attempts(outcomes: Sequence[Outcome], returns: Sequence[Return], now: int) -> Transaction[None]:

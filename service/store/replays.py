@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from service.model import Event, first_id
 from service.store.rows import Window
 from service.store.statements import Database, Row, Transaction, run
 from service.wire import dump_text, loads
@@ -59,6 +61,20 @@ def insert_replay(replay: Replay) -> Transaction[bool]:
 def due_replay(now: int) -> Transaction[Replay | None]:
     rows = yield run("due_replay", now=now)
     return replay_from_row(rows[0]) if rows else None
+
+
+def events_to_replay(replay: Replay, owner: str | None, limit: int) -> Transaction[list[Event]]:
+    """The next events of a replay's span, tests and expunged ones included. owner None: everybody's."""
+    span: dict[str, Any] = {
+        "position": max(replay.position, first_id("evt", min(replay.since, replay.until))),
+        "end": first_id("evt", replay.until),
+        "limit": limit,
+    }
+    if owner is None:
+        rows = yield run("everybodys_events_to_replay", **span)
+    else:
+        rows = yield run("events_to_replay", owner=owner, **span)
+    return [Event(**row) for row in rows]
 
 
 def end_replay(replay_id: str, ended: str, note: str | None, now: int) -> Transaction[Replay | None]:

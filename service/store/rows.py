@@ -158,6 +158,7 @@ def error_text(problem: Problem | None) -> str | None:
 
 
 _SUBSCRIPTION_JSON = ("events", "filters", "options", "sending", "tags", "previous")
+REMEMBERED_LONGEST = 4_000  # characters of a row
 _SUBSCRIPTION_LISTS = ("events", "tags", "previous")
 
 
@@ -168,8 +169,10 @@ def subscription_columns(subscription: Subscription) -> Json:
 
 def subscription_from_row(row: Row) -> Subscription:
     """Each event reads all subscriptions of its owner, and most of them are as they were for the last one: the same
-    row is the same value, which nobody changes."""
-    return _subscription(tuple(row.keys()), tuple(row.values()))
+    row is the same value, which nobody changes. A long one is read anew, so that what is remembered has an end."""
+    names, values = tuple(row.keys()), tuple(row.values())
+    size = sum(len(value) for value in values if isinstance(value, str))
+    return (_subscription if size <= REMEMBERED_LONGEST else _subscription.__wrapped__)(names, values)
 
 
 @lru_cache(maxsize=4096)

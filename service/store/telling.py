@@ -11,8 +11,11 @@ from service.store.rows import (
     subscription_from_row,
 )
 from service.store.statements import Row, Transaction, run, run_many
-from service.subscriptions import NEVER, Subscription, is_about, wish
+from service.subscriptions import Subscription, is_about, wish
 from service.wire import Json, dump_text
+
+AT_ONCE = 100  # whole subscriptions of one statement
+PART = 500  # rows of one subscription that one transaction changes: all others wait for its end
 
 
 def take_feeds(owners: Iterable[str]) -> Transaction[None]:
@@ -30,8 +33,19 @@ def insert_event(event: Event) -> Transaction[bool]:
 
 def subscriptions_to_tell(event: Event, data: Json) -> Transaction[list[Subscription]]:
     """Those that want an event, the paused ones included. data: its envelope's."""
-    rows = yield run("subscriptions_to_tell", owner=event.owner, task_id=event.task_id)
-    return [subscription_from_row(row) for row in rows if _wants(row, event, data)]
+    near = yield run("subscriptions_to_match", owner=event.owner, task_id=event.task_id)
+    wanted = sorted({row["id"] for row in near if _wants(row, event, data)})
+    found: list[Subscription] = []
+    for first in range(0, len(wanted), AT_ONCE):
+        rows = yield run("subscriptions_to_tell", ids="".join(wanted[first : first + AT_ONCE]))
+        found += [subscription_from_row(row) for row in rows if _still_wants(row, event, data)]
+    return found
+
+
+def _still_wants(row: Row, event: Event, data: Json) -> bool:
+    """It may have been changed since it was matched."""
+    theirs = row["everyone"] or row["owner"] == event.owner
+    return bool(theirs) and row["disabled_at"] is None and _wants(row, event, data)
 
 
 def _wants(row: Row, event: Event, data: Json) -> bool:
@@ -56,7 +70,7 @@ def insert_deliveries(
 
 def _delivery_row(event: Event, dispatch: Dispatch, leased: bool, due_at: int, once: bool) -> Json:
     now, subscription = dispatch.created_at, dispatch.subscription
-    at = dispatch.leased_until if leased else max(due_at, now, subscription.may_be_told_at)
+    at = dispatch.leased_until if leased else max(due_at, now, subscription.may_be_told_at(now))
     return {
         "id": dispatch.delivery_id,
         "owner": subscription.owner,
@@ -86,7 +100,7 @@ def claim_deliveries(now: int, until: int, lease: str, limit: int) -> Transactio
         for row in (yield run("subscription", id=subscription_id, owner=None)):
             found[subscription_id] = subscription_from_row(row)
     changing = set()
-    for name in [each.id for each in found.values() if each.may_be_told_at > now]:
+    for name in [each.id for each in found.values() if each.may_be_told_at(now) > now]:
         again = yield run("subscription_to_wait_for", id=name)
         found |= {row["id"]: subscription_from_row(row) for row in again}
         changing |= set() if again else {name}
@@ -103,8 +117,9 @@ def claim_deliveries(now: int, until: int, lease: str, limit: int) -> Transactio
             orphans.append({"id": row["id"], "now": now, "reason": "the subscription was deleted"})
         elif subscription.disabled_at is not None:
             orphans.append({"id": row["id"], "now": now, "reason": subscription.disabled_reason})
-        elif subscription.may_be_told_at > now:
-            later.append({"id": row["id"], "until": subscription.may_be_told_at, "lease": None, "begun_at": None})
+        elif subscription.may_be_told_at(now) > now:
+            until_then = subscription.may_be_told_at(now)
+            later.append({"id": row["id"], "until": until_then, "lease": None, "begun_at": None})
         else:
             ready.append(dispatch_from_row(row, subscription, lease, until, now))
     leases = [{"id": each.delivery_id, "until": until, "lease": lease, "begun_at": now} for each in ready]
@@ -132,6 +147,8 @@ def add_subscription(subscription: Subscription) -> Transaction[None]:
 
 def add_within(subscription: Subscription, most: int) -> Transaction[bool]:
     """Add a subscription, unless its owner has so many already; whether there was room."""
+    # of two who subscribe at once the second waits, and counts the first one's
+    yield run("take_turn", owner=subscription.owner, now=subscription.created_at)
     rows = yield run("count_subscriptions", owner=subscription.owner, most=most)
     if rows[0]["subscriptions"] >= most:
         return False
@@ -140,18 +157,29 @@ def add_within(subscription: Subscription, most: int) -> Transaction[bool]:
 
 
 def pause_subscription(subscription_id: str, owner: str | None, now: int) -> Transaction[Subscription | None]:
-    """Nothing is sent until it is resumed; what comes meanwhile waits. None when there is no such subscription."""
+    """Nothing is sent until it is resumed; what comes due meanwhile is put off by who claims it. None when there is no
+    such subscription."""
     rows = yield run("pause_subscription", id=subscription_id, owner=owner, now=now)
-    if rows:
-        yield run("hold_deliveries", subscription_id=subscription_id, until=NEVER)
     return subscription_from_row(rows[0]) if rows else None
 
 
 def resume_subscription(subscription_id: str, owner: str | None, now: int) -> Transaction[Subscription | None]:
+    """The first part of what has gathered is due at once; the rest is to be released (see `releasing`)."""
     rows = yield run("resume_subscription", id=subscription_id, owner=owner)
-    if rows:
-        yield run("release_deliveries", subscription_id=subscription_id, now=now, never=NEVER)
-    return subscription_from_row(rows[0]) if rows else None
+    if not rows:
+        return None
+    yield from release_part(subscription_id, now, now)
+    return subscription_from_row(rows[0])
+
+
+def release_part(subscription_id: str, now: int, at: int) -> Transaction[bool]:
+    """A part of what waits for a subscription is due at `at` (unix ms) rather than later; whether there may be more.
+    Nothing is, where nothing may be sent there for now."""
+    rows = yield run("subscription_to_tell", id=subscription_id)
+    if not rows or rows[0]["disabled_at"] is not None or subscription_from_row(rows[0]).may_be_told_at(now) > now:
+        return False
+    released = yield run("release_deliveries", subscription_id=subscription_id, at=at, limit=PART)
+    return len(released) == PART
 
 
 def change_subscription(changed: Subscription, owner: str | None) -> Transaction[Subscription | None]:
@@ -165,15 +193,15 @@ def enable_subscription(subscription_id: str, now: int) -> Transaction[bool]:
 
 
 def delete_subscription(subscription_id: str, owner: str | None, now: int) -> Transaction[bool]:
-    """End a subscription, and with it what it still waited for."""
+    """End a subscription, and with it the first part of what it still waited for; the rest ends when it comes due."""
     rows = yield run("delete_subscription", id=subscription_id, owner=owner)
     if rows:
         reason = "the subscription was deleted"
-        yield run("cancel_deliveries", subscription_id=subscription_id, now=now, reason=reason)
+        yield run("cancel_deliveries", subscription_id=subscription_id, now=now, reason=reason, limit=PART)
     return bool(rows)
 
 
 def disable_subscription(subscription_id: str, reason: str, now: int) -> Transaction[bool]:
     rows = yield run("disable_subscription", id=subscription_id, reason=reason, now=now)
-    yield run("cancel_deliveries", subscription_id=subscription_id, now=now, reason=reason)
+    yield run("cancel_deliveries", subscription_id=subscription_id, now=now, reason=reason, limit=PART)
     return bool(rows)

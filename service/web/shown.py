@@ -13,7 +13,7 @@ from service.model import (
 from service.mounts import Mount
 from service.store.replays import Replay
 from service.store.rows import Callback
-from service.subscriptions import NEVER, Delivery, Subscription
+from service.subscriptions import Delivery, Subscription
 from service.wire import Json, loads
 from service.wiring import Services
 
@@ -94,7 +94,7 @@ def show_delivery(delivery: Delivery) -> Json:
         "last_error": delivery.last_error,
         "created_at": iso(delivery.created_at),
         "finished_at": iso(delivery.finished_at),
-        "next_attempt_at": None if delivery.next_at == NEVER else iso(delivery.next_at),
+        "next_attempt_at": iso(delivery.next_at),
         "expunged_at": iso(delivery.expunged_at),
     }
 

@@ -1,8 +1,8 @@
 """Subscriptions under /v1: make, change, pause, rotate, try out and delete them."""
 
 import re
-from collections.abc import Callable
 
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -15,9 +15,9 @@ from service.keys import Caller
 from service.model import EVENT_TYPES
 from service.settings import UNITS
 from service.signing import key_of, new_secret, public_key, signing_key
-from service.store.statements import Transaction
+from service.store.releasing import release
 from service.store.telling import pause_subscription, resume_subscription
-from service.subscriptions import Subscription, type_matches
+from service.subscriptions import DeliveryStatus, Subscription, type_matches
 from service.web.answers import json_answer
 from service.web.deliveries import show_whole
 from service.web.entry import SMALL_BODY, entered, page, there
@@ -61,7 +61,10 @@ async def change(request: Request) -> Response:
     if wish.everyone and not subscription.everyone and subscription.owner != caller.name:
         raise invalid("owner", f"{subscription.owner} could read all of it; make one of your own")
     changed = await services.subscribing.change(subscription, wish, caller.owner)
-    return json_answer(shown_whole(services, changed))
+    answer = json_answer(shown_whole(services, changed))
+    if subscription.held_until > services.clock() and not changed.held_until:
+        answer.background = _released(services, subscription)
+    return answer
 
 
 async def remove(request: Request) -> Response:
@@ -73,16 +76,26 @@ async def remove(request: Request) -> Response:
     return Response(status_code=204)
 
 
-def switch(
-    transaction: Callable[[str, str | None, int], Transaction[Subscription | None]],
-) -> Callable[[Request], object]:
-    async def switched(request: Request) -> Response:
-        services, caller = await entered(request)
-        subscription_id = request.path_params["id"]
-        found = await services.database.write(transaction, subscription_id, caller.owner, services.clock())
-        return json_answer(shown_whole(services, there(found, f"subscription {subscription_id}")))
+async def pause(request: Request) -> Response:
+    services, caller = await entered(request)
+    name = request.path_params["id"]
+    found = await services.database.write(pause_subscription, name, caller.owner, services.clock())
+    return json_answer(shown_whole(services, there(found, f"subscription {name}")))
 
-    return switched
+
+async def resume(request: Request) -> Response:
+    services, caller = await entered(request)
+    name = request.path_params["id"]
+    found = await services.database.write(resume_subscription, name, caller.owner, services.clock())
+    resumed: Subscription = there(found, f"subscription {name}")
+    answer = json_answer(shown_whole(services, resumed))
+    answer.background = _released(services, resumed)
+    return answer
+
+
+def _released(services: Services, subscription: Subscription) -> BackgroundTask:
+    """What has gathered for it; nobody has to wait for that."""
+    return BackgroundTask(release, services.database, subscription.id, services.clock)
 
 
 async def rotate(request: Request) -> Response:
@@ -114,7 +127,10 @@ async def try_out(request: Request) -> Response:
     tried = await services.trying.try_out(subscription, event_type or _first_wanted(subscription))
     delivery = there(await services.reads.delivery(tried.delivery_id, None), "delivery")
     shown = await show_whole(services, delivery)
-    return json_answer(shown | {"subscription_enabled": tried.enabled})
+    answer = json_answer(shown | {"subscription_enabled": tried.enabled})
+    if subscription.held_until > services.clock() and delivery.status is DeliveryStatus.DELIVERED:
+        answer.background = _released(services, subscription)
+    return answer
 
 
 async def subscription_of(request: Request, services: Services, caller: Caller) -> Subscription:
@@ -190,8 +206,8 @@ ROUTES = [
     Route("/v1/subscriptions/{id}", show_one, methods=["GET"]),
     Route("/v1/subscriptions/{id}", change, methods=["PATCH"]),
     Route("/v1/subscriptions/{id}", remove, methods=["DELETE"]),
-    Route("/v1/subscriptions/{id}/pause", switch(pause_subscription), methods=["POST"]),
-    Route("/v1/subscriptions/{id}/resume", switch(resume_subscription), methods=["POST"]),
+    Route("/v1/subscriptions/{id}/pause", pause, methods=["POST"]),
+    Route("/v1/subscriptions/{id}/resume", resume, methods=["POST"]),
     Route("/v1/subscriptions/{id}/rotate-secret", rotate, methods=["POST"]),
     Route("/v1/subscriptions/{id}/test", try_out, methods=["POST"]),
     Route("/v1/signing-key", show_signing_key, methods=["GET"]),

@@ -6,12 +6,17 @@ from typing import Any
 
 import pytest
 
+from service.clock import HOUR
 from service.store.reads import Reads
 from service.store.recording import Decision, Outcome, Return, record_attempts
+from service.store.releasing import APART_MS, release
 from service.store.rows import Dispatch
 from service.store.statements import Database, Transaction
 from service.store.telling import (
+    AT_ONCE,
+    PART,
     add_subscription,
+    add_within,
     change_subscription,
     claim_deliveries,
     delete_subscription,
@@ -99,6 +104,49 @@ async def test_an_event_is_told_to_the_owners_subscriptions_and_to_the_tasks_own
 async def test_an_event_is_told_to_those_who_asked_for_its_type(database: Database) -> None:
     await database.write(add_subscription, a_subscription(events=("task.running",)))
     assert [len(await to_tell(database, word)) for word in ("task.running", "task.succeeded")] == [1, 0]
+
+
+async def test_who_hears_everybody_hears_his_own_events_once(database: Database) -> None:
+    await database.write(add_subscription, a_subscription(everyone=1))
+    assert len(await to_tell(database)) == 1
+
+
+async def test_an_event_is_told_to_all_of_very_many_who_want_it(database: Database) -> None:
+    def store() -> Transaction[None]:
+        for _ in range(2 * AT_ONCE + 1):
+            yield from add_subscription(a_subscription())
+
+    await database.write(store)
+    assert len({found.id for found in await to_tell(database)}) == 2 * AT_ONCE + 1
+
+
+async def test_what_a_subscription_does_not_want_reads_none_of_what_it_confides(database: Database) -> None:
+    wanting = a_subscription(sealed="x", filters={"gateway": ["north"]})
+    for subscription in (wanting, a_subscription(sealed="y", filters={"gateway": ["south"]})):
+        await database.write(add_subscription, subscription)
+    seen: list[Any] = []
+
+    def watched() -> Transaction[list[Subscription]]:
+        telling = subscriptions_to_tell(an_event(), {"task": {"gateway": "north"}})
+        statement = next(telling)
+        while True:
+            rows = yield statement
+            seen.extend(row["sealed"] for row in rows if "sealed" in row)
+            try:
+                statement = telling.send(rows)
+            except StopIteration as end:
+                return list(end.value)
+
+    assert await database.write(watched) == [wanting]
+    assert seen == ["x"]
+
+
+async def test_those_who_subscribe_at_once_have_no_more_than_one_after_the_other(
+    database: Database, another: Database
+) -> None:
+    sides = (database, another) * 8
+    added = await asyncio.gather(*(side.write(add_within, a_subscription(), 3) for side in sides))
+    assert sum(added) == 3
 
 
 async def test_a_disabled_subscription_is_told_nothing_and_says_why(database: Database, reads: Reads) -> None:
@@ -347,3 +395,79 @@ async def test_a_subscription_is_changed_once_from_what_was_read(database: Datab
     changed = replace(subscription, description="new")
     assert await database.write(change_subscription, changed, "ann") is not None
     assert await database.write(change_subscription, changed, "ann") is None
+
+
+async def gathered(database: Database, count: int) -> Subscription:
+    """A subscription that so many deliveries wait for, due one after the other from NOW on."""
+    subscription = a_subscription()
+    await database.write(add_subscription, subscription)
+
+    def store() -> Transaction[None]:
+        for number in range(count):
+            event = an_event(id=fresh_id("evt"), task_id=fresh_id("task"))
+            yield from insert_event(event)
+            due_at = NOW + number
+            yield from insert_deliveries(event, [a_dispatch(event, subscription)], leased=False, due_at=due_at)
+
+    await database.write(store)
+    return subscription
+
+
+async def stand(database: Database) -> list[tuple[str, int | None, str | None]]:
+    rows = await database.write(sql, "SELECT status, next_at, last_error FROM deliveries ORDER BY id")
+    return [(row["status"], row["next_at"], row["last_error"]) for row in rows]
+
+
+async def test_a_pause_touches_no_delivery(database: Database) -> None:
+    subscription = await gathered(database, 3)
+    before = await stand(database)
+    await database.write(pause_subscription, subscription.id, "ann", NOW)
+    assert await stand(database) == before
+
+
+async def test_what_comes_due_in_a_pause_is_looked_at_again_within_the_hour(database: Database) -> None:
+    subscription = await gathered(database, 1)
+    await database.write(pause_subscription, subscription.id, "ann", NOW)
+    assert await database.write(claim_deliveries, NOW + 1, NOW + MINUTE, "lease_2", 10) == []
+    assert await stand(database) == [("pending", NOW + 1 + HOUR, None)]
+
+
+async def test_what_has_gathered_is_released_part_by_part(database: Database) -> None:
+    subscription = await gathered(database, 2 * PART + 1)
+    await database.write(pause_subscription, subscription.id, "ann", NOW)
+    await database.write(sql, f"UPDATE deliveries SET next_at = {NOW + HOUR}")
+    await database.write(resume_subscription, subscription.id, "ann", NOW)
+    await release(database, subscription.id, lambda: NOW)
+    due = [next_at for _, next_at, _ in await stand(database)]
+    assert {at: due.count(at) for at in due} == {NOW: PART, NOW + APART_MS: PART, NOW + 2 * APART_MS: 1}
+
+
+async def test_a_pause_ends_the_release_of_what_has_gathered(database: Database) -> None:
+    subscription = await gathered(database, 1)
+    await database.write(sql, f"UPDATE deliveries SET next_at = {NOW + HOUR}")
+    await database.write(pause_subscription, subscription.id, "ann", NOW)
+    await release(database, subscription.id, lambda: NOW)
+    assert await stand(database) == [("pending", NOW + HOUR, None)]
+
+
+@pytest.mark.parametrize(("end", "reason"), [("delete", "the subscription was deleted"), ("disable", "gone")])
+async def test_the_end_of_a_subscription_cancels_a_part_and_claims_cancel_the_rest(
+    database: Database, end: str, reason: str
+) -> None:
+    subscription = await gathered(database, PART + 1)
+    if end == "delete":
+        await database.write(delete_subscription, subscription.id, "ann", NOW)
+    else:
+        await database.write(disable_subscription, subscription.id, reason, NOW)
+    assert [status for status, _, _ in await stand(database)].count("pending") == 1
+    assert await database.write(claim_deliveries, NOW + MINUTE, NOW + HOUR, "lease_2", 10) == []
+    assert set(await stand(database)) == {("cancelled", None, reason)}
+
+
+async def test_another_url_has_asked_for_no_pause(database: Database) -> None:
+    subscription = a_subscription(held_until=NOW + HOUR)
+    await database.write(add_subscription, subscription)
+    same = await database.write(change_subscription, replace(subscription, description="new"), "ann")
+    assert same is not None and same.held_until == NOW + HOUR
+    moved = await database.write(change_subscription, replace(same, url="https://elsewhere.example/"), "ann")
+    assert moved is not None and moved.held_until == 0

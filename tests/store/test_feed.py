@@ -1,12 +1,13 @@
 """The feed of an owner: in the order of commits, page by page, and how those who wait hear of more."""
 
 import asyncio
+from typing import Any, cast
 
 from service.feed import Feed
 from service.model import Event
 from service.settings import StreamSettings
 from service.store.reads import Reads
-from service.store.statements import Database, Transaction
+from service.store.statements import Database, Rows, Transaction
 from service.store.telling import insert_event
 from tests.store.given import an_event, fresh_id, sql
 
@@ -50,6 +51,23 @@ async def test_what_was_expunged_is_passed_over(database: Database, reads: Reads
     await database.write(sql, "UPDATE events SET body = '' WHERE id = :id", id=gone.id)
     assert [event.id for event in await reads.events_after("ann", 0, 10)] == [kept.id]
     assert await reads.events_after("ann", 0, 10, task_id="task_1") == []
+
+
+async def test_no_read_of_a_feed_is_long_however_much_of_it_was_expunged(database: Database) -> None:
+    await database.write(many, 250)
+    await database.write(sql, "UPDATE events SET body = ''")
+    kept = await stored(database)
+    asked: list[int] = []
+
+    class Watched:
+        async def read(self, name: str, /, **params: Any) -> Rows:
+            rows = await database.read(name, **params)
+            asked.append(len(rows))
+            return rows
+
+    found = await Reads(cast(Database, Watched())).events_after("ann", 0, 10)
+    assert [event.id for event in found] == [kept.id]
+    assert sum(asked) == 251 and max(asked) <= 100
 
 
 async def test_a_feed_without_events_ends_at_nothing(database: Database, reads: Reads) -> None:

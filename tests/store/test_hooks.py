@@ -2,9 +2,9 @@
 
 from service.store.hooks import hooks_page, latest_events
 from service.store.rows import Window
-from service.store.statements import Database
+from service.store.statements import Database, Transaction
 from service.store.telling import add_subscription, insert_event
-from tests.store.given import a_subscription, an_event
+from tests.store.given import a_subscription, an_event, fresh_id
 
 
 async def test_hooks_are_found_by_their_owner_and_exact_url(database: Database) -> None:
@@ -20,6 +20,15 @@ async def test_hooks_are_found_by_their_owner_and_exact_url(database: Database) 
     assert await hooks_page(database, "ann", Window(), mine.url) == [mine]
     assert len(await hooks_page(database, "ann", Window(), None)) == 3
     assert len(await hooks_page(database, None, Window(), mine.url)) == 2
+
+
+async def test_samples_are_not_searched_for_without_end(database: Database) -> None:
+    def store() -> Transaction[None]:
+        for number in range(101):
+            yield from insert_event(an_event(task_id=fresh_id("task"), body="{}" if number == 0 else ""))
+
+    await database.write(store)
+    assert await latest_events(database, "ann", ("task.succeeded",), 3) == []
 
 
 async def test_the_latest_events_are_the_newest_of_all_types_asked_for(database: Database) -> None:

@@ -131,7 +131,7 @@ def test_every_statement_that_knows_owners_is_tried_here() -> None:
     ones = {"task_of_owner", "event", "subscription", "delivery"}
     changes = {"delete_subscription", "pause_subscription", "resume_subscription"}
     of_mounts = {"task_of_mount", "mount_page", "mount_page_oldest_first", "hide_task"}  # test_mounts.py
-    replays = {"replay_of_owner", "replays_page", "events_to_replay"}  # test_replays.py
+    replays = {"replay_of_owner", "replays_page"}  # test_replays.py
     hooks = {"hooks_page"}  # test_hooks.py
     expunged = {"expunge_event", "task_to_expunge"}  # test_expunging.py
     lists = {"listed_tasks", "listed_tasks_by_id", "events_of_task_after"}  # test_lists.py, test_feed.py

@@ -118,7 +118,7 @@ async def test_a_subscription_stays_while_it_is_being_told_something(database: D
     teller = await asyncpg.connect(postgres_url)
     async with teller.transaction():
         telling = translate(statements()["subscriptions_to_tell"])
-        assert await teller.fetch(telling.sql, *telling.values({"owner": "ann", "task_id": "task_1"}))
+        assert await teller.fetch(telling.sql, *telling.values({"ids": subscription.id}))
 
         def delete() -> Transaction[None]:
             yield run("SET LOCAL lock_timeout = '20ms'")

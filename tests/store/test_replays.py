@@ -10,12 +10,12 @@ from service.clock import DAY
 from service.errors import Problem
 from service.events import Publisher
 from service.links import Links
-from service.model import Event
+from service.model import Event, new_id
 from service.replaying import MISSED, MISSING, OVER, STEP, Replaying, _replay_delivery
 from service.store.reads import Reads
 from service.store.replays import Replay, find_replay
 from service.store.rows import FOR_EVER, Window
-from service.store.statements import Database, Transaction, run
+from service.store.statements import Database, Transaction, run, statements
 from service.store.telling import (
     add_subscription,
     claim_deliveries,
@@ -25,7 +25,7 @@ from service.store.telling import (
     pause_subscription,
     resume_subscription,
 )
-from service.subscriptions import NEVER, Delivery, Subscription
+from service.subscriptions import Delivery, Subscription
 from service.wire import dump_text
 from tests.store.given import MINUTE, NOW, a_dispatch, a_subscription, an_event, an_outcome, each, fresh_id, sql
 
@@ -143,7 +143,7 @@ async def test_a_replay_is_no_faster_than_it_may_be(database: Database) -> None:
 async def test_only_the_events_of_a_span_are_told_again(database: Database) -> None:
     subscription = await subscribed(database)
     for at in (NOW - 1, NOW, NOW + 1, NOW + 2):
-        await happened(database, created_at=at)
+        await happened(database, id=new_id("evt", at), created_at=at)
     replay = await finished(database, await begun(database, subscription, since=NOW, until=NOW + 2))
     assert replay.replayed == 2
 
@@ -215,6 +215,40 @@ async def test_a_replay_ends_with_its_subscription(database: Database, end: str)
     assert (done.ended, done.replayed) == ("failed", 0) and "disabled" in (done.note or "")
 
 
+async def test_a_replay_rests_after_a_step_that_has_told_nothing(database: Database) -> None:
+    subscription = await subscribed(database, filters={"gateway": ["south"]})
+    for _ in range(STEP + 1):
+        await happened(database)
+    await begun(database, subscription)
+    await replaying(database)._step()
+    assert await replaying(database, LATER + 49)._step() == []
+    assert await replaying(database, LATER + 50)._step() != []
+
+
+async def test_a_step_reads_so_many_rows_however_many_were_expunged(database: Database) -> None:
+    subscription = await subscribed(database)
+    for _ in range(STEP + 1):
+        await happened(database, body="")
+    replay = await begun(database, subscription)
+    await replaying(database)._step()
+    half = await find_replay(database, None, replay.id)
+    assert half is not None and (half.scanned, half.ended) == (STEP, None)
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("name", "owner", "found"),
+    [
+        ("events_to_replay", {"owner": "ann"}, "events_of_owner (owner=? AND id>? AND id<?)"),
+        ("everybodys_events_to_replay", {}, "sqlite_autoindex_events_1 (id>? AND id<?)"),
+    ],
+)
+async def test_a_step_begins_where_the_last_one_ended(database: Database, name: str, owner: Any, found: str) -> None:
+    text = f"EXPLAIN QUERY PLAN {statements()[name]}"
+    [step] = await database.write(sql, text, **owner, position="evt_0", end="evt_1", limit=1)
+    assert step["detail"].endswith(found)
+
+
 async def test_a_cancelled_replay_tells_no_more(database: Database) -> None:
     subscription = await subscribed(database)
     for _ in range(STEP + 1):
@@ -243,6 +277,25 @@ async def test_a_delivery_that_begins_anew_has_all_of_its_time_again(database: D
     await replaying(database).delivery(old)
     [claimed] = await database.write(claim_deliveries, LATER + 5, LATER + MINUTE, "lease_2", 10)
     assert (claimed.created_at, claimed.begun_at) == (old.created_at, LATER + 5)
+
+
+@pytest.mark.parametrize("waits_for", ["its subscription", "a sender"])
+async def test_a_delivery_that_waits_anyway_is_shown_as_it_waits(database: Database, waits_for: str) -> None:
+    subscription = await subscribed(database)
+    await delivery(database, await happened(database), subscription, "pending")
+    await database.write(sql, "UPDATE deliveries SET lease = NULL")
+    if waits_for == "its subscription":
+        await database.write(pause_subscription, subscription.id, "ann", NOW)
+        await database.write(claim_deliveries, LATER - 1, LATER + MINUTE, "lease_2", 1)
+    (one,) = await told(database, subscription)
+    assert await replaying(database).delivery(one) == one
+
+
+async def test_a_delivery_that_is_being_attempted_is_not_begun_again(database: Database) -> None:
+    subscription = await subscribed(database)
+    await delivery(database, await happened(database), subscription, "pending")
+    with pytest.raises(Problem, match="just now"):
+        await replaying(database, NOW).delivery((await told(database, subscription))[0])
 
 
 async def test_a_delivery_of_what_was_expunged_is_refused(database: Database) -> None:
@@ -329,4 +382,4 @@ async def test_what_is_put_off_for_a_pause_that_ends_meanwhile_is_not_put_off_fo
     await another.write(resume_subscription, subscription.id, "ann", LATER)
     await going
     (one,) = await told(database, subscription)
-    assert one.next_at is not None and one.next_at < NEVER
+    assert one.next_at is not None and one.next_at <= LATER + MINUTE, "leased at the most"

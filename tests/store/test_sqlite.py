@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import SettingsError
+from service.store.postgres import translate
 from service.store.sqlite import SqliteDatabase, _narrowed
 from service.store.statements import Database, Transaction, run, statements
 from tests.store.conftest import Open
@@ -48,6 +49,29 @@ async def test_pending_tasks_of_an_owner_are_counted_by_an_index_of_their_own(da
     text = statements()["count_pending"]
     plan = await database.write(sql, f"EXPLAIN QUERY PLAN {text}", owner="ann", most=3)
     assert any("tasks_pending (owner=?" in step["detail"] for step in plan)
+
+
+async def test_an_event_reads_only_subscriptions_that_may_want_it(database: Database) -> None:
+    text = f"EXPLAIN QUERY PLAN {statements()['subscriptions_to_match']}"
+    plan = [step["detail"] for step in await database.write(sql, text, owner="ann", task_id="task_1")]
+    assert [step.partition("USING INDEX ")[2] for step in plan if "subscriptions" in step] == [
+        "subscriptions_of_owner (owner=? AND id>?)",
+        "subscriptions_of_task (task_id=?)",
+        "subscriptions_of_everyone",
+    ]
+
+
+@pytest.mark.parametrize("name", ["release_deliveries", "cancel_deliveries"])
+async def test_what_waits_for_a_subscription_is_found_in_the_order_in_which_it_is_due(
+    database: Database, name: str
+) -> None:
+    params = {"subscription_id": "sub_1", "at": 0, "now": 0, "reason": "so", "limit": 1}
+    text = statements()[name]
+    plan = await database.write(
+        sql, f"EXPLAIN QUERY PLAN {text}", **{key: params[key] for key in translate(text).names}
+    )
+    assert any("deliveries_pending (subscription_id=? AND next_at>?)" in step["detail"] for step in plan)
+    assert not any("TEMP B-TREE" in step["detail"] for step in plan)
 
 
 def test_every_filter_that_may_be_left_out_is_written_so_that_it_can_be() -> None:

@@ -192,6 +192,26 @@ async def test_nobody_announces_the_end_of_what_is_anothers_by_now(database: Dat
     assert await announced(reads) == []
 
 
+@pytest.mark.parametrize("decision", [{}, {**EXHAUSTED, "gone": "410 Gone"}], ids=["failed", "gone"])
+async def test_a_failure_of_what_is_anothers_by_now_is_held_against_nobody(
+    database: Database, reads: Reads, decision: dict[str, Any]
+) -> None:
+    ill = await subscribed(database)
+    lost = await leased(database, ill)
+    await database.write(claim_deliveries, NOW + HOUR, NOW + 2 * HOUR, "lease_2", 1)
+    await database.write(record, [outcome(lost, NOW, **decision)], [], PUBLISHER, SETTINGS, NOW)
+    assert await reads.subscription(ill.id, None) == ill
+
+
+async def test_a_batch_that_is_recorded_again_is_counted_once(database: Database, reads: Reads) -> None:
+    ill = await subscribed(database)
+    batch = [outcome(await leased(database, ill), NOW) for _ in range(3)]
+    for _ in range(2):
+        await database.write(record, batch, [], PUBLISHER, SETTINGS, NOW)
+    now = await reads.subscription(ill.id, None)
+    assert now is not None and now.failures == 3
+
+
 async def test_gone_ends_it_at_once_and_is_told_to_others(database: Database, reads: Reads) -> None:
     ill = await subscribed(database)
     other = await subscribed(database, events=("*",))

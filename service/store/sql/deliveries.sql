@@ -74,6 +74,19 @@ UPDATE deliveries SET
 WHERE id = :id
   AND ((lease = :lease AND status = 'pending') OR (status = 'cancelled' AND CAST(:status AS TEXT) = 'delivered'));
 
+-- name: holders_of_deliveries
+-- Who has leased them, until our commit. Their ids are all of one length and stand one after the other in a text.
+WITH RECURSIVE asked (start, delivery_id) AS (
+    SELECT 1, SUBSTR(CAST(:ids AS TEXT), 1, 30)
+    UNION ALL
+    SELECT start + 30, SUBSTR(CAST(:ids AS TEXT), start + 30, 30) FROM asked
+    WHERE start + 30 <= LENGTH(CAST(:ids AS TEXT))
+)
+SELECT id, lease FROM deliveries
+WHERE id IN (SELECT delivery_id FROM asked) AND status = 'pending' AND lease IS NOT NULL
+ORDER BY id
+/* for update */;
+
 -- name: return_delivery
 -- Leased, and not attempted after all: due again at the time given.
 UPDATE deliveries SET next_at = :next_at, lease = NULL WHERE id = :id AND lease = :lease AND status = 'pending';
@@ -82,18 +95,25 @@ UPDATE deliveries SET next_at = :next_at, lease = NULL WHERE id = :id AND lease 
 UPDATE deliveries SET status = 'cancelled', finished_at = :now, next_at = NULL, lease = NULL, last_error = :reason
 WHERE id = :id AND status = 'pending';
 
--- name: hold_deliveries
--- Those that nobody is sending just now.
-UPDATE deliveries SET next_at = :until
-WHERE subscription_id = :subscription_id AND next_at IS NOT NULL AND lease IS NULL;
-
 -- name: release_deliveries
-UPDATE deliveries SET next_at = :now
-WHERE subscription_id = :subscription_id AND next_at = :never;
+-- Some of those that nobody is sending just now, and that would wait for longer.
+UPDATE deliveries SET next_at = :at
+WHERE lease IS NULL AND next_at > :at AND id IN (
+    SELECT id FROM deliveries
+    WHERE subscription_id = :subscription_id AND next_at > :at AND lease IS NULL
+    ORDER BY next_at
+    LIMIT :limit
+)
+RETURNING id;
 
 -- name: cancel_deliveries
+-- The next ones; whoever claims the others cancels them.
 UPDATE deliveries SET status = 'cancelled', finished_at = :now, next_at = NULL, lease = NULL, last_error = :reason
-WHERE subscription_id = :subscription_id AND status = 'pending';
+WHERE status = 'pending' AND id IN (
+    SELECT id FROM deliveries WHERE subscription_id = :subscription_id AND next_at IS NOT NULL
+    ORDER BY next_at
+    LIMIT :limit
+);
 
 -- name: delivery
 SELECT * FROM deliveries WHERE id = :id AND (owner = :owner OR CAST(:owner AS TEXT) IS NULL);

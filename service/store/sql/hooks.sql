@@ -7,8 +7,10 @@ ORDER BY id DESC
 LIMIT :limit;
 
 -- name: latest_events
--- What was really told: no tests, and nothing that was expunged since.
-SELECT * FROM events
-WHERE owner = :owner AND type = :type AND test = 0 AND body <> ''
+-- What was really told: no tests, and nothing that was expunged since. It is not searched for any further.
+SELECT * FROM (
+    SELECT * FROM events WHERE owner = :owner AND type = :type ORDER BY id DESC LIMIT 100
+) latest
+WHERE test = 0 AND body <> ''
 ORDER BY id DESC
 LIMIT :limit;
