@@ -1,10 +1,11 @@
 """Breakers: a host that does not answer is asked by one probe at a time, and not by everybody who has something for it.
 
 After several misses in a row from a host (nobody was there, or nothing came back) its breaker opens: whoever has missed
-there waits. When its pause is over it is half open: one attempt is let through, and what becomes of it opens or closes
-the breaker. Any answer whatever closes it. An endpoint that has never missed shares the host's name, and not
-its guilt: it is let through as a probe at once, beside one of those who have, and whoever was answered when he last
-asked is let through in any case; so nobody can shut a host for others by an endpoint that hangs.
+there time and again waits. When its pause is over it is half open: one attempt is let through, and what becomes of it
+opens or closes the breaker. Owners take turns at that, and each owner's endpoints do. Any answer whatever closes it. An
+endpoint that has missed once or twice shares the host's name, and not its guilt: it is let through as a probe at once,
+beside one of the guilty, and whoever was answered when he last asked is let through in any case; so nobody can shut a
+host for others by an endpoint that hangs.
 
 No I/O and no clock here: instants and spans are in ms, and passed in.
 """
@@ -17,6 +18,9 @@ from service.clock import MINUTE, SECOND
 
 OPENS_AFTER = 5  # misses in a row
 FIRST_MS, LONGEST_MS = 2 * SECOND, MINUTE
+GUILTY_AFTER = 3  # misses of one endpoint, as many as lanes trust (lanes.py)
+TURN_MS = SECOND  # to wait for whoever's turn it is
+ABSENT_MS = LONGEST_MS + 30 * SECOND  # who has not come back by then has lost his turn
 SUSPECTS_MOST = 1_000  # endpoints of one host that are remembered as missing; beyond them all are
 HOSTS_MOST = 10_000
 
@@ -24,16 +28,42 @@ HOSTS_MOST = 10_000
 @dataclass(slots=True)
 class Breaker:
     """A host that has missed lately. open_until: 0 while it is closed. opened: how often in a row. suspects: the
-    endpoints that have missed; anybody: that nobody knows which. probes: who is asking just now, one suspect and one
-    other at most."""
+    endpoints that have missed, and how often; anybody: that nobody knows which. probes: who is asking just now, one of
+    the guilty and one other at most. line: the guilty who wait for their turn, by owner, with when they last came."""
 
     host: str
     misses: int = 0
     opened: int = 0
     open_until: int = 0
     probes: dict[bool, Hashable] = field(default_factory=dict)
-    suspects: set[Hashable] = field(default_factory=set)
+    suspects: dict[Hashable, int] = field(default_factory=dict)
+    line: OrderedDict[Hashable, OrderedDict[Hashable, int]] = field(default_factory=OrderedDict)
     anybody: bool = False
+
+    def guilty(self, endpoint: Hashable) -> bool:
+        return self.anybody or self.suspects.get(endpoint, 0) >= GUILTY_AFTER
+
+    def stand_in_line(self, owner: Hashable, endpoint: Hashable, now: int) -> None:
+        standing = self.line.setdefault(owner, OrderedDict())
+        if endpoint in standing or len(standing) < SUSPECTS_MOST:
+            standing[endpoint] = now
+
+    def takes_turn(self, owner: Hashable, endpoint: Hashable, now: int) -> bool:
+        """Whether it is this one's turn, which is over then."""
+        while self.line:
+            first, standing = next(iter(self.line.items()))
+            head, came_at = next(iter(standing.items()))
+            present = came_at > now - ABSENT_MS
+            if present and (first, head) != (owner, endpoint):
+                return False
+            del standing[head]
+            if standing:
+                self.line.move_to_end(first)
+            else:
+                del self.line[first]
+            if present:
+                return True
+        return True
 
     def end_probe(self, endpoint: Hashable) -> None:
         self.probes = {suspect: asking for suspect, asking in self.probes.items() if asking != endpoint}
@@ -55,19 +85,25 @@ class Breakers:
         self._breakers: OrderedDict[str, Breaker] = OrderedDict()
         self._changed: set[str] = set()
 
-    def admit(self, host: str, endpoint: Hashable, now: int, *, trusted: bool = False) -> int | None:
+    def admit(
+        self, host: str, endpoint: Hashable, now: int, *, owner: Hashable = None, trusted: bool = False
+    ) -> int | None:
         """None when an attempt may be made, after which `note` or `cancel` must follow; else the instant to ask again.
         trusted: the endpoint was answered when it last asked."""
         breaker = self._breakers.get(host)
         if not host or breaker is None or not breaker.open_until or trusted:
             return None
-        suspect = breaker.anybody or endpoint in breaker.suspects
-        begins_at = max(now, breaker.open_until) if suspect else now
-        if suspect in breaker.probes:
-            return begins_at + FIRST_MS
-        if begins_at > now:
-            return begins_at
-        breaker.probes[suspect] = endpoint
+        guilty = breaker.guilty(endpoint)
+        if not guilty:
+            if guilty in breaker.probes:
+                return now + FIRST_MS
+        elif guilty in breaker.probes or breaker.open_until > now:
+            breaker.stand_in_line(owner, endpoint, now)
+            return max(now + FIRST_MS if guilty in breaker.probes else now, breaker.open_until)
+        elif not breaker.takes_turn(owner, endpoint, now):
+            breaker.stand_in_line(owner, endpoint, now)
+            return now + TURN_MS
+        breaker.probes[guilty] = endpoint
         return None
 
     def note(self, host: str, endpoint: Hashable, now: int, *, answered: bool) -> bool:
@@ -85,7 +121,7 @@ class Breakers:
             self._forget()
         breaker.misses += 1
         breaker.end_probe(endpoint)
-        breaker.suspects.add(endpoint)
+        breaker.suspects[endpoint] = breaker.suspects.get(endpoint, 0) + 1
         breaker.anybody = breaker.anybody or len(breaker.suspects) > SUSPECTS_MOST
         if breaker.misses >= OPENS_AFTER and now >= breaker.open_until:
             breaker.opened += 1

@@ -249,7 +249,8 @@ class Deliveries:
     def _not_before(self, endpoint: Endpoint, lane: Lane[Dispatch], dispatch: Dispatch, now: int) -> int:
         """When this may be sent: not while its host does not answer. What is older than its schedule is sent in any
         case, so that it comes to its end."""
-        admitted_at = self._breakers.admit(endpoint.host, endpoint.lane, now, trusted=lane.trusted)
+        owner = dispatch.subscription.owner
+        admitted_at = self._breakers.admit(endpoint.host, endpoint.lane, now, owner=owner, trusted=lane.trusted)
         overdue = now - dispatch.begun_at > max(sum(endpoint.pauses), UNSENT_MS if endpoint.sparing else 0)
         return now if admitted_at is None or overdue else admitted_at
 

@@ -1,6 +1,6 @@
 """Breakers: a host that does not answer is asked by one at a time, and nobody can shut it for others."""
 
-from service.breakers import FIRST_MS, HOSTS_MOST, LONGEST_MS, OPENS_AFTER, Breakers, Broken
+from service.breakers import ABSENT_MS, FIRST_MS, GUILTY_AFTER, HOSTS_MOST, LONGEST_MS, OPENS_AFTER, Breakers, Broken
 
 NOW = 1_800_000_000_000
 HOST = "https://a.example:443"
@@ -140,3 +140,33 @@ def test_the_end_of_one_probe_leaves_the_other_in_its_place() -> None:
     breakers.note(HOST, "trusted", later, answered=False)
     assert breakers.admit(HOST, "third", later) is None
     assert breakers.admit(HOST, "one", later) is not None
+
+
+def test_one_miss_is_no_guilt() -> None:
+    breakers = Breakers()
+    breakers.note(HOST, "blip", NOW, answered=False)
+    opened(breakers)
+    assert breakers.admit(HOST, "blip", NOW) is None
+
+
+def test_owners_take_turns_at_the_probe_however_many_endpoints_they_have() -> None:
+    breakers, at, probes = Breakers(), NOW, []
+    many, one = [f"x{number}" for number in range(10)], "z"
+    for endpoint in (*many, one):
+        opened(breakers, GUILTY_AFTER, endpoint)
+    for _ in range(400):
+        for endpoint in (*many, one):  # the many always come first
+            if breakers.admit(HOST, endpoint, at, owner=endpoint[0]) is None:
+                probes.append(endpoint[0])
+                breakers.note(HOST, endpoint, at, answered=False)
+        at += 1_000
+    assert probes.count("z") >= len(probes) // 3 > 0
+
+
+def test_whoever_does_not_come_back_loses_his_turn() -> None:
+    breakers = Breakers()
+    for endpoint in ("gone", "here"):
+        opened(breakers, GUILTY_AFTER, endpoint)
+    breakers.admit(HOST, "gone", NOW, owner="a")
+    breakers.admit(HOST, "here", NOW + ABSENT_MS, owner="b")
+    assert breakers.admit(HOST, "here", NOW + ABSENT_MS + 1, owner="b") is None
