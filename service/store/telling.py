@@ -1,21 +1,24 @@
 """The steps that transactions about events, subscriptions and deliveries are made of."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from service.model import Event
 from service.store.rows import (
     Dispatch,
+    attempt_columns,
     columns_of,
     dispatch_from_row,
     subscription_columns,
     subscription_from_row,
 )
 from service.store.statements import Row, Transaction, run, run_many
-from service.subscriptions import Subscription, is_about, wish
+from service.subscriptions import Attempt, Subscription, is_about, wish
 from service.wire import Json, dump_text
 
 AT_ONCE = 100  # whole subscriptions of one statement
 PART = 500  # rows of one subscription that one transaction changes: all others wait for its end
+CUT_OFF = "Reelhook was stopped while this was under way, or waited for its turn; it may have been received"
 
 
 def take_feeds(owners: Iterable[str]) -> Transaction[None]:
@@ -104,7 +107,7 @@ def claim_deliveries(now: int, until: int, lease: str, limit: int) -> Transactio
         again = yield run("subscription_to_wait_for", id=name)
         found |= {row["id"]: subscription_from_row(row) for row in again}
         changing |= set() if again else {name}
-    ready, later, orphans, broken_off = [], [], [], []
+    ready, later, orphans, broken_off, cut_off = [], [], [], [], []
     for row in rows:
         subscription = found.get(row["subscription_id"])
         if row["subscription_id"] in changing:
@@ -122,11 +125,38 @@ def claim_deliveries(now: int, until: int, lease: str, limit: int) -> Transactio
             later.append({"id": row["id"], "until": until_then, "lease": None, "begun_at": None})
         else:
             ready.append(dispatch_from_row(row, subscription, lease, until, now))
+            if row["lease"] is not None:
+                cut_off.append(ready[-1])
     leases = [{"id": each.delivery_id, "until": until, "lease": lease, "begun_at": now} for each in ready]
     yield run_many("lease_delivery", leases + later)
     yield run_many("cancel_delivery", orphans)
     yield run_many("break_off_test", broken_off)
-    return ready
+    yield from _note_cut_off(cut_off, now)
+    behind = {each.delivery_id for each in cut_off}
+    return [_one_further(each) if each.delivery_id in behind else each for each in ready]
+
+
+def _note_cut_off(dispatches: Sequence[Dispatch], now: int) -> Transaction[None]:
+    """Whoever leased these never came to say what became of them, and may have sent them: the log says so."""
+    attempts = [
+        Attempt(
+            delivery_id=each.delivery_id,
+            number=each.attempts + 1,
+            started_at=now,
+            duration_ms=0,
+            status=None,
+            error=CUT_OFF,
+            ambiguous=True,
+            level=each.level,
+        )
+        for each in dispatches
+    ]
+    yield run_many("insert_attempt", [attempt_columns(attempt) for attempt in attempts])
+    yield run_many("cut_off_delivery", [{"id": each.delivery_id} for each in dispatches])
+
+
+def _one_further(dispatch: Dispatch) -> Dispatch:
+    return replace(dispatch, attempts=dispatch.attempts + 1, base=dispatch.base + 1)
 
 
 def freeze_delivery(dispatch: Dispatch, event: Event) -> Transaction[None]:

@@ -14,6 +14,7 @@ from service.store.rows import Dispatch
 from service.store.statements import Database, Transaction
 from service.store.telling import (
     AT_ONCE,
+    CUT_OFF,
     PART,
     add_subscription,
     add_within,
@@ -471,3 +472,17 @@ async def test_another_url_has_asked_for_no_pause(database: Database) -> None:
     assert same is not None and same.held_until == NOW + HOUR
     moved = await database.write(change_subscription, replace(same, url="https://elsewhere.example/"), "ann")
     assert moved is not None and moved.held_until == 0
+
+
+async def test_what_a_stopped_process_may_have_sent_is_in_the_log(database: Database, reads: Reads) -> None:
+    dispatch = await stored_delivery(database, leased=True)
+    [claimed] = await database.write(claim_deliveries, NOW + MINUTE, NOW + 2 * MINUTE, "lease_2", 10)
+    [attempt] = await reads.attempts(dispatch.delivery_id)
+    assert (claimed.attempts, claimed.base, attempt.ambiguous, attempt.error) == (1, 1, True, CUT_OFF)
+
+
+async def test_what_was_given_back_was_not_sent(database: Database, reads: Reads) -> None:
+    dispatch = await stored_delivery(database, leased=True)
+    await database.write(record_attempts, [], [Return(dispatch, NOW)], NOW)
+    [claimed] = await database.write(claim_deliveries, NOW, NOW + MINUTE, "lease_2", 10)
+    assert (claimed.attempts, await reads.attempts(dispatch.delivery_id)) == (0, [])

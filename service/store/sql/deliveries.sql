@@ -14,7 +14,7 @@ ON CONFLICT (event_id, subscription_id) DO NOTHING;
 -- there was expunged while somebody had it told again.
 SELECT
     d.id, d.event_id, d.event_type, d.subscription_id, d.attempts, d.base, d.level, d.headers, d.created_at,
-    d.begun_at, d.unsent, d.once, d.format, COALESCE(d.body, e.body) AS body
+    d.begun_at, d.unsent, d.once, d.format, d.lease, COALESCE(d.body, e.body) AS body
 FROM deliveries d
 LEFT JOIN events e ON e.id = d.event_id
 WHERE d.next_at IS NOT NULL AND d.next_at <= :now
@@ -29,6 +29,10 @@ SELECT * FROM subscriptions WHERE id IN (
 
 -- name: lease_delivery
 UPDATE deliveries SET next_at = :until, lease = :lease, begun_at = COALESCE(begun_at, :begun_at) WHERE id = :id;
+
+-- name: cut_off_delivery
+-- What may have been sent counts as an attempt, and uses up nothing of the schedule.
+UPDATE deliveries SET attempts = attempts + 1, base = base + 1 WHERE id = :id AND status = 'pending';
 
 -- name: break_off_test
 -- Whoever made it did not come to record what became of it, and it is never tried again.
