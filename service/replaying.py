@@ -54,8 +54,9 @@ class Replaying:
             raise Problem("conflict", "this delivery is being attempted just now: look again in a moment")
         return again
 
-    async def event(self, event: Event, subscription: Subscription | None) -> list[str]:
-        """Tell an event again to one subscription, or to all that want it now; the ids of the deliveries."""
+    async def event(self, event: Event, subscription: Subscription | None, *, of_others: bool = False) -> list[str]:
+        """Tell an event again to one subscription, or to all that want it now; the ids of the deliveries. of_others:
+        those of other owners, who hear everybody's events, are told again too."""
         _check_told(event)
         if subscription is not None:
             _check_open(subscription)
@@ -63,7 +64,7 @@ class Replaying:
                 raise invalid(
                     "subscription", f"{subscription.id} is not for this event: it is another's, or about itself"
                 )
-        return await self._database.write(self._replay_event, event, subscription, self._clock())
+        return await self._database.write(self._replay_event, event, subscription, self._clock(), of_others)
 
     async def begin(
         self, subscription: Subscription, since: int, until: int, statuses: Sequence[str], per_second: int
@@ -171,9 +172,12 @@ class Replaying:
         task = yield from find_task(event.task_id)
         return Telling(event=event, envelope=envelope, task=task, links=self._publisher.links)
 
-    def _replay_event(self, event: Event, subscription: Subscription | None, now: int) -> Transaction[list[str]]:
+    def _replay_event(
+        self, event: Event, subscription: Subscription | None, now: int, of_others: bool
+    ) -> Transaction[list[str]]:
         data: Json = loads(event.body)["data"]
         wanted = [subscription] if subscription is not None else (yield from subscriptions_to_tell(event, data))
+        wanted = [each for each in wanted if of_others or each.owner == event.owner or each is subscription]
         told = []
         for each in wanted:
             rows = yield run("deliveries_to_subscription", subscription_id=each.id, event_id=event.id)

@@ -246,3 +246,21 @@ async def test_a_pause_holds_a_replay_back_too(tmp_path):
         assert len(sink.requests) == 1
         await it.post(f"/v1/subscriptions/{made['id']}/resume")
         await sink.wait_for(lambda found: len(found) >= 2)
+
+
+async def test_an_owner_tells_the_operator_nothing_again(tmp_path):
+    async with Sink().open() as sink, hub(tmp_path) as it:
+        await it.admin.post("/v1/subscriptions", json={"url": sink.url, "owner": "*"})
+        await it.ended(await it.submit())
+        await sink.wait_for(len)
+        (event,) = await it.listed("/v1/events?type=task.succeeded")
+        by_owner = (await it.post(f"/v1/events/{event['id']}/replay")).json()
+        by_admin = (await it.admin.post(f"/v1/events/{event['id']}/replay")).json()
+        assert (by_owner["deliveries"], len(by_admin["deliveries"])) == ([], 1)
+
+
+async def test_a_made_up_event_is_not_told_to_the_operator(tmp_path):
+    async with Sink().open() as sink, hub(tmp_path) as it:
+        await it.admin.post("/v1/subscriptions", json={"url": sink.url, "owner": "*", "events": ["*"]})
+        made = (await it.post("/v1/events", {"type": "subscription.disabled"})).json()
+        assert made["deliveries"] == []

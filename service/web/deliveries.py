@@ -102,7 +102,7 @@ async def replay_event(request: Request) -> Response:
     if "subscription" in body:
         name = str(body["subscription"])
         subscription = there(await services.reads.subscription(name, caller.owner), f"subscription {name}")
-    return json_answer({"deliveries": await services.replaying.event(event, subscription)}, 202)
+    return json_answer({"deliveries": await services.replaying.event(event, subscription, of_others=caller.admin)}, 202)
 
 
 async def replay_subscription(request: Request) -> Response:

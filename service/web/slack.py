@@ -18,6 +18,7 @@ from starlette.routing import Route
 from service.clock import SECOND
 from service.egress import Lost, NotSent
 from service.errors import Problem
+from service.formats.slack import ESCAPE
 from service.guard import origin_of
 from service.model import Task
 from service.settings import SlackSettings
@@ -174,7 +175,7 @@ def without_images(answer: Json) -> Json:
 
 def escaped(text: str) -> str:
     """As Slack wants mrkdwn: these three, and nothing else."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return text.translate(ESCAPE)
 
 
 def _note(services: Services, click: Click, done: Done) -> str:

@@ -20,7 +20,7 @@ from service.store.telling import pause_subscription, resume_subscription
 from service.subscriptions import DeliveryStatus, Subscription, type_matches
 from service.web.answers import json_answer
 from service.web.deliveries import show_whole
-from service.web.entry import SMALL_BODY, entered, page, there
+from service.web.entry import entered, page, read_optional, there
 from service.web.requests import read_json, read_query, read_window
 from service.web.shown import show_subscription
 from service.wire import Json
@@ -102,10 +102,7 @@ async def rotate(request: Request) -> Response:
     """A new secret, shown this once; until ?grace= is over what was signed with before is signed with too."""
     services, caller = await entered(request)
     grace_ms = _read_grace(read_query(request, ("grace",)).get("grace", "24h"))
-    body = await _read_optional(request)
-    secret = body.pop("secret", None) or new_secret()
-    if body:
-        raise invalid(next(iter(body)), "is no parameter here; known: secret")
+    secret = (await read_optional(request, ("secret",))).get("secret") or new_secret()
     if not isinstance(secret, str) or not _is_secret(secret):
         raise invalid("secret", "must be whsec_ and the base64 of 24 to 64 bytes; leave it out, and one is made")
     subscription = await subscription_of(request, services, caller)
@@ -117,10 +114,7 @@ async def try_out(request: Request) -> Response:
     """Send a test event there now; its delivery with the one attempt that was made. A success brings a disabled
     subscription back."""
     services, caller = await entered(request)
-    body = await _read_optional(request)
-    event_type = body.pop("event_type", None)
-    if body:
-        raise invalid(next(iter(body)), "is no parameter here; known: event_type")
+    event_type = (await read_optional(request, ("event_type",))).get("event_type")
     if event_type is not None and event_type not in EVENT_TYPES:
         raise invalid("event_type", f"must be one of {', '.join(EVENT_TYPES)}")
     subscription = await subscription_of(request, services, caller)
@@ -179,13 +173,6 @@ def _is_secret(secret: str) -> bool:
         return secret.startswith("whsec_") and 24 <= len(key_of(secret)) <= 64
     except ValueError:
         return False
-
-
-async def _read_optional(request: Request) -> Json:
-    """The body, where there is one."""
-    if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
-        return {}
-    return await read_json(request, SMALL_BODY)
 
 
 async def show_signing_key(request: Request) -> Response:
