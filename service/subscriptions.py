@@ -173,18 +173,18 @@ def _is_one_of(value: Any, wanted: list[Any]) -> bool:
     return False
 
 
-Wish = Callable[[str, Json], bool]
+Matcher = Callable[[str, Json], bool]
 
 
-def wish(events: str, filters: str) -> Wish:
+def matcher(events: str, filters: str) -> Matcher:
     """What the stored texts of a subscription want: (event type, data) -> bool. Each event is matched against every
     subscription of its owner, and most of those share their texts; long ones are read anew, so that what is remembered
     has an end."""
-    return (_wish if len(events) + len(filters) <= REMEMBERED_LONGEST else _wish.__wrapped__)(events, filters)
+    return (_matcher if len(events) + len(filters) <= REMEMBERED_LONGEST else _matcher.__wrapped__)(events, filters)
 
 
 @lru_cache(maxsize=8192)  # fewer than an owner has would all be forgotten before they come round again
-def _wish(events: str, filters: str) -> Wish:
+def _matcher(events: str, filters: str) -> Matcher:
     patterns, read = tuple(loads(events)), loads(filters)
     every_type = "*" in patterns
 

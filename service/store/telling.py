@@ -13,7 +13,7 @@ from service.store.rows import (
     subscription_from_row,
 )
 from service.store.statements import Row, Transaction, run, run_many
-from service.subscriptions import Attempt, Subscription, is_about, wish
+from service.subscriptions import Attempt, Subscription, is_about, matcher
 from service.wire import Json, dump_text
 
 AT_ONCE = 100  # whole subscriptions of one statement
@@ -55,7 +55,7 @@ def _still_wants(row: Row, event: Event, data: Json) -> bool:
 def _wants(row: Row, event: Event, data: Json) -> bool:
     if is_about(row["id"], data):
         return False
-    return wish(row["events"], row["filters"])(event.type, data)
+    return matcher(row["events"], row["filters"])(event.type, data)
 
 
 def may_hear(subscription: Subscription, event: Event, data: Json) -> bool:
