@@ -38,6 +38,7 @@ SECRET_HEADERS = frozenset(("authorization", "cookie", "set-cookie", "proxy-auth
 BLANK = "…"
 SPARING_FLOOR = 0.5  # of a pause: so that few attempts are not all made within the same outage
 NOT_MADE = "the message was made for another format than the subscription has now"
+BROKEN = "Reelhook failed at this attempt, and its log says why; it may have been received"
 NO_TIMINGS: Mapping[str, float] = {}
 
 
@@ -83,7 +84,11 @@ class Attempting:
         connection that takes none away from deliveries."""
         started_at = self._clock()
         endpoint = self._endpoints.of(dispatch.subscription)
-        sent = await self._send(endpoint, dispatch, started_at, apart)
+        try:
+            sent = await self._send(endpoint, dispatch, started_at, apart)
+        except Exception:  # ours, and nobody knows how far it came: it counts, or it would be made for ever
+            log.exception("delivery.failed delivery=%s format=%s", dispatch.delivery_id, endpoint.format.name)
+            sent = Sent(verdict=Verdict(judgement=Judgement.RETRY, error=BROKEN), ambiguous=True)
         now = self._clock()
         decision = self._decide(endpoint, dispatch, sent, now)
         attempt = Attempt(
@@ -92,7 +97,7 @@ class Attempting:
             started_at=started_at,
             duration_ms=now - started_at,
             status=sent.answer.status if sent.answer else None,
-            error=sent.verdict.error,
+            error=_cut(sent.verdict.error) if sent.verdict.error else None,
             hint=sent.verdict.hint,
             ambiguous=sent.ambiguous,
             level=dispatch.level,
@@ -130,8 +135,6 @@ class Attempting:
             return Sent(verdict=Verdict(judgement=Judgement.REFUSED, error=problem.message))
         answer = exchange.answer
         verdict = endpoint.format.judge(answer, self._clock())
-        if verdict.error is not None:
-            verdict = replace(verdict, error=_cut(verdict.error))
         if verdict.judgement is not Judgement.DELIVERED and verdict.hint is None:
             text = answer.body[:RESPONSE_KEPT].decode("utf-8", "replace")
             verdict = replace(verdict, hint=hint_for(answer.status, text, verdict.error or "", endpoint.target.url))
@@ -186,7 +189,7 @@ class Attempting:
             case Judgement.DELIVERED:
                 return replace(over, status=DeliveryStatus.DELIVERED)
             case Judgement.GONE:
-                return replace(over, gone=verdict.error or "the endpoint is gone")
+                return replace(over, gone=_cut(verdict.error or "the endpoint is gone"))
             case Judgement.DEGRADE if _less_is_left(endpoint.format, dispatch):
                 return replace(over, status=DeliveryStatus.PENDING, next_at=now, level=level + 1, base=base + 1)
             case Judgement.DEGRADE | Judgement.REFUSED:

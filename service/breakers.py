@@ -20,7 +20,7 @@ OPENS_AFTER = 5  # misses in a row
 FIRST_MS, LONGEST_MS = 2 * SECOND, MINUTE
 GUILTY_AFTER = 3  # misses of one endpoint, as many as lanes trust (lanes.py)
 TURN_MS = SECOND  # to wait for whoever's turn it is
-ABSENT_MS = LONGEST_MS + 30 * SECOND  # who has not come back by then has lost his turn
+LATE_MS = 10 * SECOND  # who comes back so much later than he was told has lost his turn
 SUSPECTS_MOST = 1_000  # endpoints of one host that are remembered as missing; beyond them all are
 HOSTS_MOST = 10_000
 
@@ -29,7 +29,7 @@ HOSTS_MOST = 10_000
 class Breaker:
     """A host that has missed lately. open_until: 0 while it is closed. opened: how often in a row. suspects: the
     endpoints that have missed, and how often; anybody: that nobody knows which. probes: who is asking just now, one of
-    the guilty and one other at most. line: the guilty who wait for their turn, by owner, with when they last came."""
+    the guilty and one other at most. line: the guilty who wait for their turn, by owner, with when they are to come."""
 
     host: str
     misses: int = 0
@@ -40,20 +40,21 @@ class Breaker:
     line: OrderedDict[Hashable, OrderedDict[Hashable, int]] = field(default_factory=OrderedDict)
     anybody: bool = False
 
-    def guilty(self, endpoint: Hashable) -> bool:
-        return self.anybody or self.suspects.get(endpoint, 0) >= GUILTY_AFTER
+    def guilty(self, endpoint: Hashable, *, failing: bool) -> bool:
+        return (self.anybody and failing) or self.suspects.get(endpoint, 0) >= GUILTY_AFTER
 
-    def stand_in_line(self, owner: Hashable, endpoint: Hashable, now: int) -> None:
+    def stand_in_line(self, owner: Hashable, endpoint: Hashable, due: int) -> int:
         standing = self.line.setdefault(owner, OrderedDict())
         if endpoint in standing or len(standing) < SUSPECTS_MOST:
-            standing[endpoint] = now
+            standing[endpoint] = due
+        return due
 
     def takes_turn(self, owner: Hashable, endpoint: Hashable, now: int) -> bool:
         """Whether it is this one's turn, which is over then."""
         while self.line:
             first, standing = next(iter(self.line.items()))
-            head, came_at = next(iter(standing.items()))
-            present = came_at > now - ABSENT_MS
+            head, due = next(iter(standing.items()))
+            present = due > now - LATE_MS
             if present and (first, head) != (owner, endpoint):
                 return False
             del standing[head]
@@ -86,23 +87,30 @@ class Breakers:
         self._changed: set[str] = set()
 
     def admit(
-        self, host: str, endpoint: Hashable, now: int, *, owner: Hashable = None, trusted: bool = False
+        self,
+        host: str,
+        endpoint: Hashable,
+        now: int,
+        *,
+        owner: Hashable = None,
+        trusted: bool = False,
+        failing: bool = True,
     ) -> int | None:
         """None when an attempt may be made, after which `note` or `cancel` must follow; else the instant to ask again.
-        trusted: the endpoint was answered when it last asked."""
+        trusted: the endpoint was answered when it last asked. failing: its record says otherwise, or nothing; that
+        decides where this process does not know it yet."""
         breaker = self._breakers.get(host)
         if not host or breaker is None or not breaker.open_until or trusted:
             return None
-        guilty = breaker.guilty(endpoint)
+        guilty = breaker.guilty(endpoint, failing=failing)
         if not guilty:
             if guilty in breaker.probes:
                 return now + FIRST_MS
         elif guilty in breaker.probes or breaker.open_until > now:
-            breaker.stand_in_line(owner, endpoint, now)
-            return max(now + FIRST_MS if guilty in breaker.probes else now, breaker.open_until)
+            due = max(now + FIRST_MS if guilty in breaker.probes else now, breaker.open_until)
+            return breaker.stand_in_line(owner, endpoint, due)
         elif not breaker.takes_turn(owner, endpoint, now):
-            breaker.stand_in_line(owner, endpoint, now)
-            return now + TURN_MS
+            return breaker.stand_in_line(owner, endpoint, now + TURN_MS)
         breaker.probes[guilty] = endpoint
         return None
 
@@ -136,7 +144,7 @@ class Breakers:
             breaker.end_probe(endpoint)
 
     def restore(self, broken: Iterable[Broken]) -> None:
-        """What was open when this process, or another one, last said so. Nobody is known as innocent."""
+        """What was open when this process, or another one, last said so. Who is guilty stands in the subscriptions."""
         for each in broken:
             self._breakers[each.host] = Breaker(
                 each.host, misses=OPENS_AFTER, opened=each.opened, open_until=each.open_until, anybody=True

@@ -22,7 +22,7 @@ from service.model import new_id
 from service.settings import DeliverySettings
 from service.standing import record
 from service.store.reads import Reads
-from service.store.recording import Outcome, Return
+from service.store.recording import Outcome, Return, bare
 from service.store.rows import Dispatch
 from service.store.statements import Database, Transaction, run, run_many
 from service.subscriptions import Subscription
@@ -68,6 +68,7 @@ class Deliveries:
         self._held: dict[tuple[str, int], int] = {}  # subscription, revision -> when it may be sent to again
         self._read: dict[str, tuple[int, Subscription | None]] = {}  # subscription -> when it was read, and as what
         self._alarm: asyncio.TimerHandle | None = None
+        self._unrecorded = False  # the last batch of outcomes could not be written
         # two deadlines: one to wait for a free sender, one for the attempt
         self._lease_ms = 2 * settings.timeout + LEASE_MARGIN_MS
         self._lanes: Lanes[Dispatch] = Lanes(
@@ -104,7 +105,7 @@ class Deliveries:
                 endpoint.lane,
                 dispatch,
                 owner=dispatch.subscription.owner,
-                doubtful=dispatch.attempts > 0,
+                doubtful=dispatch.attempts > dispatch.cut_off,
                 share=endpoint.share,
                 spacing_ms=endpoint.spacing_ms,
             ):
@@ -135,8 +136,8 @@ class Deliveries:
         self._breakers.restore(Broken(**row) for row in await self._reads.breakers(since, HOSTS_MOST))
 
     async def _until_due(self) -> int:
-        if self._lanes.waiting > WAITING_MOST - CLAIM:
-            return IDLE_MS
+        if self._lanes.waiting > WAITING_MOST - CLAIM or self._unrecorded:
+            return IDLE_MS  # what was sent and is not written down yet would be claimed and sent again
         due_at = await self._reads.next_at("next_delivery")
         return IDLE_MS if due_at is None else due_at - self._clock()
 
@@ -249,8 +250,15 @@ class Deliveries:
     def _not_before(self, endpoint: Endpoint, lane: Lane[Dispatch], dispatch: Dispatch, now: int) -> int:
         """When this may be sent: not while its host does not answer. What is older than its schedule is sent in any
         case, so that it comes to its end."""
-        owner = dispatch.subscription.owner
-        admitted_at = self._breakers.admit(endpoint.host, endpoint.lane, now, owner=owner, trusted=lane.trusted)
+        subscription = dispatch.subscription
+        admitted_at = self._breakers.admit(
+            endpoint.host,
+            endpoint.lane,
+            now,
+            owner=subscription.owner,
+            trusted=lane.trusted,
+            failing=subscription.failing_since is not None,
+        )
         overdue = now - dispatch.begun_at > max(sum(endpoint.pauses), UNSENT_MS if endpoint.sparing else 0)
         return now if admitted_at is None or overdue else admitted_at
 
@@ -281,11 +289,34 @@ class Deliveries:
             while self._outcomes or self._returns:
                 try:
                     await self._record()
+                    self._unrecorded = False
                 except Exception:  # kept and tried again: the attempt was made, and that must not be forgotten
+                    self._unrecorded = True
                     log.exception("deliveries.record_failed outcomes=%d", len(self._outcomes))
+                    await self._record_apart()
                     await asyncio.sleep(RECORD_AGAIN_S)
         finally:
             self._recording = None
+
+    async def _record_apart(self) -> None:
+        """Each outcome in a transaction of its own: one that cannot be written must not keep the others from it. It is
+        written with less in it, where others could be written as they are."""
+        outcomes, self._outcomes = self._outcomes, []
+        refused = [outcome for outcome in outcomes if not await self._written(outcome)]
+        if len(refused) == len(outcomes):  # it is the database
+            self._outcomes = refused + self._outcomes
+            return
+        for outcome in refused:
+            if not await self._written(replace(outcome, attempt=bare(outcome.attempt))):
+                log.critical("delivery.unrecordable delivery=%s", outcome.dispatch.delivery_id)
+
+    async def _written(self, outcome: Outcome) -> bool:
+        try:
+            self.take_over(await self._database.write(self._batch, [outcome], [], [], [], self._clock()))
+        except Exception:
+            log.exception("delivery.not_recorded delivery=%s", outcome.dispatch.delivery_id)
+            return False
+        return True
 
     async def _record(self) -> None:
         outcomes, self._outcomes = self._outcomes, []

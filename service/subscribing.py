@@ -103,6 +103,11 @@ class Subscribing:
 
     def as_wished(self, subscription: Subscription) -> Json:
         """The body that would make it, what is confided included."""
+        if subscription.sealed is not None:
+            try:
+                self._seal.open(subscription.sealed, subscription.id)
+            except SealBroken as error:  # a change would store it without what is confided
+                raise Problem("conflict", f"{error}; or delete this subscription and make another") from error
         return as_wished(subscription, self._confided(subscription))
 
     def names_confided(self, subscription: Subscription) -> Json:
@@ -115,7 +120,7 @@ class Subscribing:
         }
 
     def _confided(self, subscription: Subscription) -> Json:
-        """Nothing where it cannot be opened any more: it has to be given anew, and deliveries say so."""
+        """Nothing where it cannot be opened any more; deliveries say so."""
         if subscription.sealed is None:
             return {}
         try:

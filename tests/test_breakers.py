@@ -1,6 +1,6 @@
 """Breakers: a host that does not answer is asked by one at a time, and nobody can shut it for others."""
 
-from service.breakers import ABSENT_MS, FIRST_MS, GUILTY_AFTER, HOSTS_MOST, LONGEST_MS, OPENS_AFTER, Breakers, Broken
+from service.breakers import FIRST_MS, GUILTY_AFTER, HOSTS_MOST, LATE_MS, LONGEST_MS, OPENS_AFTER, Breakers, Broken
 
 NOW = 1_800_000_000_000
 HOST = "https://a.example:443"
@@ -167,6 +167,14 @@ def test_whoever_does_not_come_back_loses_his_turn() -> None:
     breakers = Breakers()
     for endpoint in ("gone", "here"):
         opened(breakers, GUILTY_AFTER, endpoint)
-    breakers.admit(HOST, "gone", NOW, owner="a")
-    assert breakers.admit(HOST, "here", NOW + ABSENT_MS - 1, owner="b") is not None
-    assert breakers.admit(HOST, "here", NOW + ABSENT_MS, owner="b") is None
+    due = breakers.admit(HOST, "gone", NOW, owner="a")
+    assert due is not None and breakers.admit(HOST, "here", due + LATE_MS - 1, owner="b") is not None
+    assert breakers.admit(HOST, "here", due + LATE_MS, owner="b") is None
+
+
+def test_after_a_restart_the_guilty_are_those_whose_record_says_so() -> None:
+    before, after = Breakers(), Breakers()
+    opened(before)
+    after.restore(before.take_changes()[0])
+    assert after.admit(HOST, "well", NOW, failing=False) is None
+    assert after.admit(HOST, "ill", NOW, failing=True) == NOW + FIRST_MS

@@ -73,7 +73,7 @@ async def test_what_has_had_all_of_its_time_since_it_was_begun_is_sent_to_a_dead
 ):
     async with hub(tmp_path, worker=False) as it:
         deliveries, now = it.services.deliveries, it.services.clock()
-        subscription = a_subscription(url="http://127.0.0.1:1/")
+        subscription = a_subscription(url="http://127.0.0.1:1/", failing_since=now - 9 * DAY)
         old = a_dispatch(an_event(created_at=now - 9 * DAY), subscription, begun_at=now - begun_ago, base=base)
         endpoint = deliveries._endpoints.of(subscription)
         deliveries._breakers.restore([Broken(endpoint.host, 1, now + MINUTE)])

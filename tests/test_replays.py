@@ -264,3 +264,10 @@ async def test_a_made_up_event_is_not_told_to_the_operator(tmp_path):
         await it.admin.post("/v1/subscriptions", json={"url": sink.url, "owner": "*", "events": ["*"]})
         made = (await it.post("/v1/events", {"type": "subscription.disabled"})).json()
         assert made["deliveries"] == []
+
+
+async def test_a_time_before_all_that_can_be_shown_is_refused(hub_without_worker):
+    it = hub_without_worker
+    made = await it.subscribe("http://127.0.0.1/")
+    answer = await it.post(f"/v1/subscriptions/{made['id']}/replay", {"since": "0001-01-01T00:00:00+14:00"})
+    assert (answer.status_code, answer.json()["error"]["field"]) == (400, "since")

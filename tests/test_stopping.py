@@ -207,3 +207,13 @@ async def test_what_has_waited_too_long_for_its_lease_is_given_back_unsent(tmp_p
         assert request.headers["x-reelhook-attempt"] == "1"
         await stopped(running)
         assert await it.rows() == [("delivered", False)]
+
+
+async def test_an_outcome_that_cannot_be_written_keeps_no_other_from_it(tmp_path):
+    async with Sink().open() as sink, post(tmp_path, sink.url) as it:
+        sent = await it.due(3, leased=True)
+        outcomes = [await it.services.attempting.attempt(dispatch) for dispatch in sent]
+        outcomes[1] = replace(outcomes[1], attempt=replace(outcomes[1].attempt, response="\udcc9"))
+        it.deliveries._outcomes += outcomes
+        await it.deliveries._record_apart()
+        assert [status for status, _ in await it.rows()] == ["delivered"] * 3

@@ -87,7 +87,10 @@ def judged(error: BaseException, broken_by: BaseException | None = None) -> NotS
     if isinstance(error, TimeoutError):
         return Lost("no answer in time")
     if isinstance(error, aiohttp.ClientResponseError):
-        return Lost(f"the answer is no HTTP: {error.message}")  # its own words hold the URL, which may be a capability
+        # its own words hold the URL, which may be a capability, and lines of the parser's
+        return Lost(f"the answer is no HTTP: {(error.message.splitlines() or [''])[0][:100]}")
+    if isinstance(error, aiohttp.ServerDisconnectedError):  # its own words may be all headers that have come so far
+        return Lost("the server hung up before its answer was whole")
     if _UNSENT in words:  # and the URL, which may be a capability
         return Lost("the connection ended while the request was being sent")
     return Lost(words)

@@ -1,7 +1,7 @@
 """What became of attempts, and how a batch of it is written down."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.store.rows import Dispatch, attempt_columns
 from service.store.statements import Params, Transaction, run, run_many
@@ -42,6 +42,19 @@ class Outcome:
         return self.decision.status is DeliveryStatus.DELIVERED
 
 
+def bare(attempt: Attempt) -> Attempt:
+    """An attempt without anything that somebody else has written."""
+    return replace(
+        attempt,
+        error=None if attempt.error is None else "it failed, and why could not be written down",
+        hint=None,
+        request_headers={},
+        response_headers={},
+        response="",
+        timings={},
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Return:
     """A leased delivery that is not attempted after all, and when it is due again."""
@@ -79,6 +92,7 @@ def _outcome_row(outcome: Outcome, now: int) -> Params:
         "last_error": outcome.attempt.error,
         "finished_at": None if decision.status is DeliveryStatus.PENDING else now,
         "next_at": decision.next_at,
+        "replays": outcome.dispatch.replays,
         "level": decision.level,
         "base": decision.base,
         "unsent": decision.unsent,

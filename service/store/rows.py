@@ -18,6 +18,7 @@ from service.store.statements import Row
 from service.subscriptions import Attempt, Delivery, DeliveryStatus, Subscription
 from service.wire import Json, dump_text, loads
 
+CUT_OFF = "Reelhook was stopped while this was under way, or waited for its turn; it may have been received"
 BEFORE_ALL = "~"  # sorts after every id: the first page
 FOR_EVER = 2**62
 
@@ -76,9 +77,10 @@ class Callback:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
     """A leased delivery with all that an attempt needs. attempts: how many were made before; base: how many of them
-    before it was last begun again; begun_at: when that was, or when it was made (unix ms); unsent: how many since then
-    never left. body, headers: as they are frozen; format: in which they are, None for the
-    subscription's; level: how often something is left out of the body."""
+    before it was last begun again, which has happened `replays` times; begun_at: when that was, or when it was made
+    (unix ms); unsent: how many since then never left; cut_off: 1 where the last of them is only a guess. body, headers:
+    as they are frozen; format: in which they are, None for the subscription's; level: how often something is left out
+    of the body."""
 
     delivery_id: str
     event_id: str
@@ -92,6 +94,8 @@ class Dispatch:
     headers: Mapping[str, str] = field(default_factory=dict)
     format: str | None = None
     attempts: int = 0
+    cut_off: int = 0
+    replays: int = 0
     base: int = 0
     unsent: int = 0
     level: int = 0
@@ -197,7 +201,7 @@ def attempt_columns(attempt: Attempt) -> Json:
     return (
         columns
         | {name: dump_text(dict(columns[name])) for name in _ATTEMPT_JSON}
-        | {"ambiguous": int(attempt.ambiguous)}
+        | {"ambiguous": int(attempt.ambiguous), "cut_off": CUT_OFF}
     )
 
 
@@ -219,7 +223,7 @@ def repeat_from_row(row: Row) -> Repeat:
 
 
 def dispatch_from_row(row: Row, subscription: Subscription, lease: str, until: int, now: int) -> Dispatch:
-    names = ("event_id", "event_type", "attempts", "base", "unsent", "level", "created_at", "body", "format")
+    names = ("event_id", "event_type", "attempts", "base", "unsent", "level", "replays", "created_at", "body", "format")
     return Dispatch(
         delivery_id=row["id"],
         subscription=subscription,

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from service.model import Event
 from service.store.rows import (
+    CUT_OFF,
     Dispatch,
     attempt_columns,
     columns_of,
@@ -18,7 +19,6 @@ from service.wire import Json, dump_text
 
 AT_ONCE = 100  # whole subscriptions of one statement
 PART = 500  # rows of one subscription that one transaction changes: all others wait for its end
-CUT_OFF = "Reelhook was stopped while this was under way, or waited for its turn; it may have been received"
 
 
 def take_feeds(owners: Iterable[str]) -> Transaction[None]:
@@ -157,7 +157,7 @@ def _note_cut_off(dispatches: Sequence[Dispatch], now: int) -> Transaction[None]
 
 
 def _one_further(dispatch: Dispatch) -> Dispatch:
-    return replace(dispatch, attempts=dispatch.attempts + 1, base=dispatch.base + 1)
+    return replace(dispatch, attempts=dispatch.attempts + 1, cut_off=1)
 
 
 def freeze_delivery(dispatch: Dispatch, event: Event) -> Transaction[None]:
@@ -197,8 +197,9 @@ def pause_subscription(subscription_id: str, owner: str | None, now: int) -> Tra
 def resume_subscription(subscription_id: str, owner: str | None, now: int) -> Transaction[Subscription | None]:
     """The first part of what has gathered is due at once; the rest is to be released (see `releasing`)."""
     rows = yield run("resume_subscription", id=subscription_id, owner=owner)
-    if not rows:
-        return None
+    if not rows:  # there is none, or it is not paused: what waits for its time goes on waiting
+        rows = yield run("subscription", id=subscription_id, owner=owner)
+        return subscription_from_row(rows[0]) if rows else None
     yield from release_part(subscription_id, now, now)
     return subscription_from_row(rows[0])
 

@@ -116,6 +116,8 @@ def read_instant(text: str, name: str) -> int:
     """RFC 3339 as unix ms; a Problem that names the field otherwise."""
     try:
         at = datetime.fromisoformat(text)
+        if at.year < 1970:  # nothing is older, and none of it could be shown again
+            raise ValueError
         return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
     except (ValueError, OverflowError) as error:
         raise invalid(name, "must be a time such as 2026-11-21T09:30:00Z") from error

@@ -85,11 +85,12 @@ async def pause(request: Request) -> Response:
 
 async def resume(request: Request) -> Response:
     services, caller = await entered(request)
-    name = request.path_params["id"]
-    found = await services.database.write(resume_subscription, name, caller.owner, services.clock())
-    resumed: Subscription = there(found, f"subscription {name}")
+    paused = await subscription_of(request, services, caller)
+    found = await services.database.write(resume_subscription, paused.id, caller.owner, services.clock())
+    resumed: Subscription = there(found, f"subscription {paused.id}")
     answer = json_answer(shown_whole(services, resumed))
-    answer.background = _released(services, resumed)
+    if paused.paused_at is not None:  # else what waits for its time goes on waiting
+        answer.background = _released(services, resumed)
     return answer
 
 

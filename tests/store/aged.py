@@ -86,6 +86,7 @@ async def an_attempt(database: Database, dispatch: Dispatch) -> None:
         "response": "thanks for the cat",
         "timings": "{}",
         "next_at": None,
+        "cut_off": "",
     }
     await database.write(each, "insert_attempt", [values])
 

@@ -216,6 +216,7 @@ def an_outcome(dispatch: Dispatch, **changes: Any) -> dict[str, Any]:
         "finished_at": NOW,
         "next_at": None,
         "level": 0,
+        "replays": 0,
         "base": 0,
         "unsent": 0,
     } | changes

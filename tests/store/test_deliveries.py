@@ -10,11 +10,10 @@ from service.clock import HOUR
 from service.store.reads import Reads
 from service.store.recording import Decision, Outcome, Return, record_attempts
 from service.store.releasing import APART_MS, release
-from service.store.rows import Dispatch
+from service.store.rows import CUT_OFF, Dispatch
 from service.store.statements import Database, Transaction
 from service.store.telling import (
     AT_ONCE,
-    CUT_OFF,
     PART,
     add_subscription,
     add_within,
@@ -238,7 +237,9 @@ async def test_an_outcome_is_recorded(database: Database, reads: Reads) -> None:
     assert (delivery.last_status, delivery.last_error, delivery.finished_at) == (503, "busy", None)
 
 
-@pytest.mark.parametrize(("statement", "changes"), [("record_outcome", {}), ("return_delivery", {"next_at": NOW + 1})])
+@pytest.mark.parametrize(
+    ("statement", "changes"), [("record_outcome", {"status": "exhausted"}), ("return_delivery", {"next_at": NOW + 1})]
+)
 async def test_who_lost_the_lease_does_not_overwrite_the_outcome(
     database: Database, reads: Reads, statement, changes
 ) -> None:
@@ -335,6 +336,7 @@ def an_attempt(number: int, **changes: object) -> dict[str, object]:
         "response": "",
         "timings": '{"connect":1.5}',
         "next_at": NOW + 1,
+        "cut_off": CUT_OFF,
     } | changes
 
 
@@ -478,7 +480,7 @@ async def test_what_a_stopped_process_may_have_sent_is_in_the_log(database: Data
     dispatch = await stored_delivery(database, leased=True)
     [claimed] = await database.write(claim_deliveries, NOW + MINUTE, NOW + 2 * MINUTE, "lease_2", 10)
     [attempt] = await reads.attempts(dispatch.delivery_id)
-    assert (claimed.attempts, claimed.base, attempt.ambiguous, attempt.error) == (1, 1, True, CUT_OFF)
+    assert (claimed.attempts, claimed.base, attempt.ambiguous, attempt.error) == (1, 0, True, CUT_OFF)
 
 
 async def test_what_was_given_back_was_not_sent(database: Database, reads: Reads) -> None:
@@ -486,3 +488,22 @@ async def test_what_was_given_back_was_not_sent(database: Database, reads: Reads
     await database.write(record_attempts, [], [Return(dispatch, NOW)], NOW)
     [claimed] = await database.write(claim_deliveries, NOW, NOW + MINUTE, "lease_2", 10)
     assert (claimed.attempts, await reads.attempts(dispatch.delivery_id)) == (0, [])
+
+
+async def test_a_late_2xx_ends_what_somebody_else_has_leased(database: Database, reads: Reads) -> None:
+    dispatch = await stored_delivery(database, leased=True)
+    await database.write(claim_deliveries, NOW + MINUTE, NOW + 2 * MINUTE, "lease_2", 10)
+    late = outcome_of(dispatch, 204, status=DeliveryStatus.DELIVERED)
+    await database.write(record_attempts, [late], [], NOW + MINUTE)
+    delivery = await reads.delivery(dispatch.delivery_id, None)
+    [attempt] = await reads.attempts(dispatch.delivery_id)
+    assert delivery is not None and (delivery.status, attempt.status) == (DeliveryStatus.DELIVERED, 204)
+
+
+async def test_a_2xx_of_before_a_replay_does_not_end_the_replay(database: Database, reads: Reads) -> None:
+    dispatch = await stored_delivery(database, leased=True)
+    await database.write(each, "record_outcome", [an_outcome(dispatch, status="exhausted")])
+    await database.write(sql, "UPDATE deliveries SET status = 'pending', next_at = 1, finished_at = NULL, replays = 1")
+    await database.write(record_attempts, [outcome_of(dispatch, 204, status=DeliveryStatus.DELIVERED)], [], NOW)
+    delivery = await reads.delivery(dispatch.delivery_id, None)
+    assert delivery is not None and delivery.status is DeliveryStatus.PENDING

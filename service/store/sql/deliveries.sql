@@ -14,7 +14,7 @@ ON CONFLICT (event_id, subscription_id) DO NOTHING;
 -- there was expunged while somebody had it told again.
 SELECT
     d.id, d.event_id, d.event_type, d.subscription_id, d.attempts, d.base, d.level, d.headers, d.created_at,
-    d.begun_at, d.unsent, d.once, d.format, d.lease, COALESCE(d.body, e.body) AS body
+    d.begun_at, d.unsent, d.once, d.format, d.lease, d.replays, COALESCE(d.body, e.body) AS body
 FROM deliveries d
 LEFT JOIN events e ON e.id = d.event_id
 WHERE d.next_at IS NOT NULL AND d.next_at <= :now
@@ -31,8 +31,8 @@ SELECT * FROM subscriptions WHERE id IN (
 UPDATE deliveries SET next_at = :until, lease = :lease, begun_at = COALESCE(begun_at, :begun_at) WHERE id = :id;
 
 -- name: cut_off_delivery
--- What may have been sent counts as an attempt, and uses up nothing of the schedule.
-UPDATE deliveries SET attempts = attempts + 1, base = base + 1 WHERE id = :id AND status = 'pending';
+-- What may have been sent counts as an attempt: a service that is stopped time and again must come to an end with it.
+UPDATE deliveries SET attempts = attempts + 1 WHERE id = :id AND status = 'pending';
 
 -- name: break_off_test
 -- Whoever made it did not come to record what became of it, and it is never tried again.
@@ -66,17 +66,27 @@ INSERT INTO attempts (
         THEN '' ELSE :response END,
     :timings, :next_at
 )
-ON CONFLICT DO NOTHING;
+-- What came of it takes the place of the guess that it was cut off.
+ON CONFLICT (delivery_id, number) DO UPDATE SET
+    started_at = excluded.started_at, duration_ms = excluded.duration_ms, status = excluded.status,
+    error = excluded.error, hint = excluded.hint, ambiguous = excluded.ambiguous,
+    request_headers = excluded.request_headers, response_headers = excluded.response_headers,
+    response = excluded.response, timings = excluded.timings, next_at = excluded.next_at
+WHERE attempts.error = CAST(:cut_off AS TEXT);
 
 -- name: record_outcome
 -- Fenced by the lease: whoever lost it in the meantime does not overwrite the outcome of the one who has it. A 2xx
--- counts though its subscription ended under way: it must not be taken for missed later.
+-- counts though its subscription ended under way, or somebody else has the lease by now: it must not be taken for missed
+-- later, nor be sent again. That of a round before the last replay says nothing of this one.
 UPDATE deliveries SET
-    status = :status, attempts = :attempts, last_status = :last_status, last_error = :last_error,
+    status = :status, attempts = CASE WHEN attempts > :attempts THEN attempts ELSE :attempts END, last_status = :last_status, last_error = :last_error,
     finished_at = :finished_at, next_at = :next_at, level = :level, base = :base,
     unsent = :unsent, lease = NULL
 WHERE id = :id
-  AND ((lease = :lease AND status = 'pending') OR (status = 'cancelled' AND CAST(:status AS TEXT) = 'delivered'));
+  AND (
+    (lease = :lease AND status = 'pending')
+    OR (status IN ('pending', 'cancelled') AND CAST(:status AS TEXT) = 'delivered' AND replays = :replays)
+  );
 
 -- name: holders_of_deliveries
 -- Who has leased them, until our commit. Their ids are all of one length and stand one after the other in a text.

@@ -76,7 +76,7 @@ RETURNING *;
 
 -- name: resume_subscription
 UPDATE subscriptions SET paused_at = NULL, revision = revision + 1
-WHERE id = :id AND (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
+WHERE id = :id AND paused_at IS NOT NULL AND (owner = :owner OR CAST(:owner AS TEXT) IS NULL)
 RETURNING *;
 
 -- name: enable_subscription
