@@ -294,6 +294,7 @@ class Deliveries:
                     self._unrecorded = True
                     log.exception("deliveries.record_failed outcomes=%d", len(self._outcomes))
                     await self._record_apart()
+                    self._unrecorded = bool(self._outcomes)
                     await asyncio.sleep(RECORD_AGAIN_S)
         finally:
             self._recording = None
