@@ -38,6 +38,7 @@ HELD_MOST = 10_000  # subscriptions whose pause this process remembers
 STALE_MS = 200  # what has waited for longer is sent as its subscription wishes by now, if at all
 REMEMBERED_MS = DAY  # after which a host's breaker says nothing about it any more
 RECORD_AGAIN_S = 1
+DATABASE_DOWN = 3  # outcomes that could not be written, and none that could
 RECORD_DRAIN_S = 10
 
 
@@ -303,10 +304,13 @@ class Deliveries:
         """Each outcome in a transaction of its own: one that cannot be written must not keep the others from it. It is
         written with less in it, where others could be written as they are."""
         outcomes, self._outcomes = self._outcomes, []
-        refused = [outcome for outcome in outcomes if not await self._written(outcome)]
-        if len(refused) == len(outcomes):  # it is the database
-            self._outcomes = refused + self._outcomes
-            return
+        refused: list[Outcome] = []
+        for number, outcome in enumerate(outcomes, 1):
+            if not await self._written(outcome):
+                refused.append(outcome)
+            if len(refused) == number == min(DATABASE_DOWN, len(outcomes)):  # so it is the database; others lead then
+                self._outcomes = outcomes[number:] + refused + self._outcomes
+                return
         for outcome in refused:
             if not await self._written(replace(outcome, attempt=bare(outcome.attempt))):
                 log.critical("delivery.unrecordable delivery=%s", outcome.dispatch.delivery_id)

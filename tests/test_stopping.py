@@ -218,3 +218,13 @@ async def test_an_outcome_that_cannot_be_written_keeps_no_other_from_it(tmp_path
         await it.deliveries._record_all()
         assert [status for status, _ in await it.rows()] == ["delivered"] * 3
         assert not it.deliveries._unrecorded  # it goes on claiming
+
+
+async def test_outcomes_are_kept_while_none_can_be_written(tmp_path):
+    async with Sink().open() as sink, post(tmp_path, sink.url) as it:
+        sent = await it.due(1, leased=True)
+        outcome = await it.services.attempting.attempt(sent[0])
+        poison = replace(outcome, attempt=replace(outcome.attempt, response="\udcc9"))
+        it.deliveries._outcomes += [poison] * 5
+        await it.deliveries._record_apart()
+        assert len(it.deliveries._outcomes) == 5
