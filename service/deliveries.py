@@ -306,14 +306,14 @@ class Deliveries:
         outcomes, self._outcomes = self._outcomes, []
         refused: list[Outcome] = []
         for number, outcome in enumerate(outcomes, 1):
-            if not await self._written(outcome):
+            stripped = replace(outcome, attempt=bare(outcome.attempt))
+            if not (await self._written(outcome) or await self._written(stripped)):
                 refused.append(outcome)
-            if len(refused) == number == min(DATABASE_DOWN, len(outcomes)):  # so it is the database; others lead then
+            if len(refused) == number == min(DATABASE_DOWN, len(outcomes)):  # so it is the database
                 self._outcomes = outcomes[number:] + refused + self._outcomes
                 return
         for outcome in refused:
-            if not await self._written(replace(outcome, attempt=bare(outcome.attempt))):
-                log.critical("delivery.unrecordable delivery=%s", outcome.dispatch.delivery_id)
+            log.critical("delivery.unrecordable delivery=%s", outcome.dispatch.delivery_id)
 
     async def _written(self, outcome: Outcome) -> bool:
         try:

@@ -224,7 +224,16 @@ async def test_outcomes_are_kept_while_none_can_be_written(tmp_path):
     async with Sink().open() as sink, post(tmp_path, sink.url) as it:
         sent = await it.due(1, leased=True)
         outcome = await it.services.attempting.attempt(sent[0])
-        poison = replace(outcome, attempt=replace(outcome.attempt, response="\udcc9"))
-        it.deliveries._outcomes += [poison] * 5
+        unwritable = replace(outcome, attempt=replace(outcome.attempt, delivery_id="\udcc9"))
+        it.deliveries._outcomes += [unwritable] * 5
         await it.deliveries._record_apart()
         assert len(it.deliveries._outcomes) == 5
+
+
+async def test_an_outcome_that_cannot_be_written_whole_is_written_though_it_is_alone(tmp_path):
+    async with Sink().open() as sink, post(tmp_path, sink.url) as it:
+        sent = await it.due(1, leased=True)
+        outcome = await it.services.attempting.attempt(sent[0])
+        it.deliveries._outcomes.append(replace(outcome, attempt=replace(outcome.attempt, response="\udcc9")))
+        await it.deliveries._record_all()
+        assert (await it.rows(), it.deliveries._unrecorded) == ([("delivered", False)], False)
