@@ -301,8 +301,8 @@ class Deliveries:
             self._recording = None
 
     async def _record_apart(self) -> None:
-        """Each outcome in a transaction of its own: one that cannot be written must not keep the others from it. It is
-        written with less in it, where others could be written as they are."""
+        """Each outcome in a transaction of its own: one that cannot be written must not keep the others from it, and is
+        written with less in it. Where nothing at all can be written, everything is kept."""
         outcomes, self._outcomes = self._outcomes, []
         refused: list[Outcome] = []
         for number, outcome in enumerate(outcomes, 1):
