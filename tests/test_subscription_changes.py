@@ -327,3 +327,21 @@ async def test_a_hook_that_answers_while_it_is_paused_is_not_told_again(tmp_path
         await it.until(lambda: it.listed("/v1/deliveries?status=delivered"), len)
         await it.http.post(path + "/resume")
         assert [one["attempt_count"] for one in await it.listed("/v1/deliveries")] == [1]
+
+
+async def test_to_resume_what_is_not_paused_hurries_nothing(tmp_path):
+    async with Sink(500).open() as sink, hub(tmp_path) as it:
+        made = await it.subscribe(sink.url, retry_seconds=[3600, 3600])
+        await it.submit()
+        await it.until(lambda: it.listed("/v1/deliveries"), lambda found: found and found[0]["attempt_count"] == 1)
+        (before,) = await it.listed("/v1/deliveries")
+        await it.http.post(f"/v1/subscriptions/{made['id']}/resume")
+        assert await it.listed("/v1/deliveries") == [before]
+
+
+async def test_a_change_does_not_lose_what_cannot_be_opened(tmp_path):
+    async with hub(tmp_path, worker=False) as it:
+        made = await it.subscribe("http://127.0.0.1/", headers={"x-api": "secret"})
+        await it.services.database.write(sql, "UPDATE subscriptions SET sealed = 's1.another.key'")
+        answer = await it.http.patch(f"/v1/subscriptions/{made['id']}", json={"description": "new"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict")
